@@ -1,0 +1,45 @@
+"""Adversarial text generation: one trainer, every GAN a file, metrics to be trusted.
+
+>>> import textgan
+>>> run = textgan.train("seqgan", corpus="my_sentences.txt")
+>>> textgan.load(run).sample(8)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from textgan.errors import UserError
+
+if TYPE_CHECKING:
+    from textgan.model import Model
+
+__version__ = "0.1.0"
+__all__ = ["UserError", "__version__", "load", "train"]
+
+
+def train(name: str, **options: Any) -> Path:
+    """Train the game `name` and return the folder of its run.
+
+    Takes the options of ``python -m textgan.train NAME``, nested ones as mappings::
+
+        textgan.train("seqgan", corpus="my.txt", run="runs/mine", seed=1, game={"rollouts": 16}, tiny=True)
+
+    Raises:
+        UserError: an unknown game or option, or data that cannot be used.
+    """
+    from textgan.api import train
+
+    return train(name, options)
+
+
+def load(run: str | Path, device: str = "auto") -> Model:
+    """Open the trained run in the folder `run`: ``textgan.load(run).sample(8)``.
+
+    Raises:
+        UserError: it is not a run folder, or holds no weights yet.
+    """
+    from textgan.model import load
+
+    return load(run, device)

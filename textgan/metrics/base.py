@@ -22,5 +22,10 @@ class Score:
     value: float
     signature: str
 
+    def stamped(self, **settings: Any) -> Score:
+        """The same value with further settings in its signature: how the sample was drawn, say."""
+        parts = self.signature.split("|")
+        return Score(self.value, "|".join([*parts[:-1], *(f"{k}:{v}" for k, v in settings.items()), parts[-1]]))
+
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -1,0 +1,212 @@
+"""Tokenisers: cutting, marks, round trips, determinism."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from textgan.data.segmentation import Cutter, detokenize
+from textgan.data.tokenizer import EOS, MARKS, PAD, UNK, DecimalTokenizer, Tokenizer, load_tokenizer
+from textgan.errors import UserError
+
+CAPTIONS = [
+    "a bicycle replica with a clock as the front wheel.",
+    "a cat sits on the mat .",
+    "Don't park the bicycle , please!",
+    "the long-lasting 95,000 km ride ...",
+]
+ALPHABET = "ab Zé\u0301ß秦。，'’-.,:;<>/|_ 12\t\u3000\u200d👍🏽\x85\ufeff\x00नम्"
+
+
+def random_texts(n: int, seed: int = 0) -> list[str]:
+    rng = random.Random(seed)
+    return ["".join(rng.choices(ALPHABET, k=rng.randrange(1, 30))) for _ in range(n)]
+
+
+def test_spaces_before_punctuation_do_not_matter() -> None:
+    cutter = Cutter("word", lower=False)
+    assert cutter.words("the front wheel.") == cutter.words("the front wheel .") == ["the", "front", "wheel", "."]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("don't they're O’Neil's", ["don't", "they're", "O’Neil's"]),
+        ("once they ' re older", ["once", "they", "'", "re", "older"]),
+        ("long-lasting -- well-known - x", ["long-lasting", "--", "well-known", "-", "x"]),
+        ("$95,000 at 10:30, 3.5%.", ["$", "95,000", "at", "10:30", ",", "3.5", "%", "."]),
+        ('"a" (b) dogs\' ...', ['"', "a", '"', "(", "b", ")", "dogs", "'", "..."]),
+        ("e\u0301tude", ["étude"]),
+        ("a\x00b\u3000c\ufeffd", ["a", "b", "c", "d"]),
+        ("👍🏽ok", ["👍🏽", "ok"]),
+        ("नमस्ते", ["नमस्ते"]),
+        ("</s><pad>", ["<", "/", "s", ">", "<", "pad", ">"]),
+    ],
+)
+def test_words_are_cut_as_documented(text: str, words: list[str]) -> None:
+    assert Cutter("word", lower=False).words(text) == words
+
+
+@pytest.mark.parametrize("lower", [False, True])
+def test_cutting_words_is_idempotent(lower: bool) -> None:
+    cutter = Cutter("word", lower)
+    for text in random_texts(3000):
+        words = cutter.words(text)
+        assert cutter.words(" ".join(words)) == words
+
+
+@pytest.mark.parametrize("kind", ["word", "char", "bpe"])
+def test_normalising_is_idempotent(kind: str) -> None:
+    cutter = Cutter(kind, lower=True)
+    for text in random_texts(2000, seed=1):
+        normal = cutter.normalize(text)
+        assert cutter.normalize(normal) == normal
+
+
+def test_white_space_beside_chinese_characters_is_dropped() -> None:
+    cutter = Cutter("char", lower=False)
+    assert cutter.words("秦 川 雄") == ["秦", "川", "雄"]
+    assert cutter.words("秦 川 ，\u3000x  y 。 ") == ["秦", "川", "，", "x", " ", "y", "。"]
+
+
+@pytest.mark.parametrize("kind", ["word", "char", "bpe"])
+def test_a_poem_or_caption_survives_the_round_trip(kind: str) -> None:
+    texts = [*CAPTIONS, "秦 川 雄 帝 宅 ， 函 谷 壮 皇 居 。", "👍🏽 naïve “quotes” \\ tab"]
+    tokenizer = Tokenizer.train(kind, texts)
+    cutter = Cutter(kind, lower=False)
+    for text, ids in zip(texts, tokenizer.encode_batch(texts), strict=True):
+        joined = " ".join(cutter.words(text)) if kind == "word" else cutter.normalize(text)
+        assert tokenizer.decode([*ids, EOS, PAD, PAD]) == joined
+        assert tokenizer.encode_batch([tokenizer.decode(ids)]) == [ids]
+
+
+def test_bpe_gives_back_any_text_it_never_saw() -> None:
+    tokenizer = Tokenizer.train("bpe", CAPTIONS, vocab_size=300)
+    for text in random_texts(500, seed=2):
+        (ids,) = tokenizer.encode_batch([text])
+        assert UNK not in ids
+        assert tokenizer.decode(ids) == tokenizer.normalize(text)
+
+
+@pytest.mark.parametrize("kind", ["word", "char", "bpe"])
+def test_no_text_can_inject_a_mark(kind: str) -> None:
+    hostile = ["<pad> </s> <s> <unk>", "<pad></s><s>", "x<pad>", "</s>"] * 50
+    tokenizer = Tokenizer.train(kind, hostile, min_count=1)
+    for ids in tokenizer.encode_batch(hostile):
+        assert min(ids) >= len(MARKS)
+    assert tokenizer.decode(tokenizer.encode_batch(["</s>x<pad>"])[0]).replace(" ", "") == "</s>x<pad>"
+
+
+def test_the_vocabulary_is_the_most_frequent_words_with_ties_by_code_point() -> None:
+    sentences = ["b a c", "b é z", "b a Z"]
+    counts = Counter(" ".join(sentences).split())
+    expected = [*MARKS, *sorted(counts, key=lambda word: (-counts[word], word))]
+    tokenizer = Tokenizer.train("word", sentences)
+    assert [tokenizer.strings([i]) for i in range(3, tokenizer.size)] == [[word] for word in expected[3:]]
+    assert tokenizer.encode_batch(["a b nothing"]) == [[5, 4, UNK]]
+
+
+def test_a_cap_and_a_least_count_make_unknown_words() -> None:
+    capped = Tokenizer.train("word", ["a a a b b c"], vocab_size=6)
+    assert capped.size == 6
+    assert capped.encode_batch(["a b c"]) == [[4, 5, UNK]]
+    assert Tokenizer.train("word", ["a a a b b c"], min_count=3).encode_batch(["a b c"]) == [[4, UNK, UNK]]
+    assert capped.decode([4, UNK, EOS, 5]) == "a <unk>"
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "message"),
+    [
+        ("word", 4, "vocab_size 4 is too small for the word tokenizer: at least 5"),
+        ("bpe", 259, "vocab_size 259 is too small for the bpe tokenizer: at least 260"),
+    ],
+)
+def test_a_vocabulary_without_room_is_refused(kind: str, size: int, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Tokenizer.train(kind, ["a"], vocab_size=size)
+    with pytest.raises(UserError, match="min_count 0"):
+        Tokenizer.train(kind, ["a"], min_count=0)
+
+
+def test_marks_never_reach_text() -> None:
+    tokenizer = Tokenizer.train("word", ["a b"])
+    assert tokenizer.decode([1, 4, 0, 5, 2, 4]) == "a b"
+    assert tokenizer.decode([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ("the front wheel .", "the front wheel."),
+        ("once they ' re older , they don ' t !", "once they're older, they don't!"),
+        ('he said , " go " .', 'he said, "go".'),
+        ("a ( small ) dog [ x ]", "a (small) dog [x]"),
+        ("the dogs ' bowl", "the dogs' bowl"),
+        ("a ' quoted ' word", "a 'quoted' word"),
+        ("it costs $ 5 , or 3 % ...", "it costs $5, or 3%..."),
+        ("don't", "don't"),
+        ("", ""),
+    ],
+)
+def test_detokenised_words_read_as_prose(words: str, text: str) -> None:
+    assert detokenize(words.split()) == text
+
+
+@pytest.mark.parametrize("kind", ["word", "char", "bpe"])
+def test_a_saved_tokenizer_is_the_same(kind: str, tmp_path: Path) -> None:
+    tokenizer = Tokenizer.train(kind, CAPTIONS, lower=True)
+    tokenizer.save(tmp_path / "tokenizer.json")
+    loaded = load_tokenizer(tmp_path / "tokenizer.json")
+    assert loaded.signature == tokenizer.signature
+    assert loaded.encode_batch(CAPTIONS) == tokenizer.encode_batch(CAPTIONS)
+    assert loaded.words("A Cat!") == tokenizer.words("A Cat!")
+
+
+def test_decimal_words_are_ids(tmp_path: Path) -> None:
+    tokenizer = DecimalTokenizer(100)
+    assert tokenizer.encode_batch(["7 99 0"]) == [[7, 99, 0]]
+    assert tokenizer.decode([7, 99, 0]) == tokenizer.detokenize([7, 99, 0]) == "7 99 0"
+    tokenizer.save(tmp_path / "ids.json")
+    assert load_tokenizer(tmp_path / "ids.json").signature == "ids.100"
+    for word in ("100", "-1", "x", "²"):
+        with pytest.raises(UserError, match="is not a token id: a whole number from 0 to 99"):
+            tokenizer.encode_batch([word])
+    with pytest.raises(UserError, match="is of kind 'ids'"):
+        Tokenizer.load(tmp_path / "ids.json")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"kind": "poem"}', '{"kind": "word", "lower": false, "tokenizer": {}}', "\x00"],
+)
+def test_what_is_not_a_tokenizer_is_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    with pytest.raises(UserError, match="cannot be read"):
+        load_tokenizer(path)
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"is not a tokenizer file|is of kind 'poem'"):
+        load_tokenizer(path)
+
+
+def test_the_hash_seed_of_python_changes_nothing() -> None:
+    program = (
+        "import json; from textgan.data.tokenizer import Tokenizer\n"
+        f"texts = {CAPTIONS!r} * 3\n"
+        "print(json.dumps([Tokenizer.train(k, texts, vocab_size=300).signature for k in ('word', 'char', 'bpe')]))"
+    )
+    outputs = [
+        json.loads(
+            subprocess.run(
+                [sys.executable, "-c", program], env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
+                capture_output=True, text=True, check=True,
+            ).stdout
+        )
+        for seed in ("1", "2")
+    ]  # fmt: skip
+    assert outputs[0] == outputs[1]

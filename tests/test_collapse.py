@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+
+from textgan.collapse import TEXT_LIMITS, CollapseWatch, Limit, Rise
+
+UNIQUE = Limit("unique", worst=0.0, fraction=0.5)
+
+
+def test_a_limit_lies_between_real_data_and_the_worst():
+    assert UNIQUE.threshold(0.8) == 0.4
+    assert Limit("self-bleu-3", worst=1.0, fraction=0.5).threshold(0.2) == pytest.approx(0.6)
+
+
+def test_too_little_variety_warns_with_the_numbers():
+    watch = CollapseWatch({"unique": 0.8}, [UNIQUE], [])
+    assert watch.check({"unique": 0.5}) == []
+    assert watch.check({"unique": 0.3}) == ["unique is 0.300; real text has 0.800, the limit is 0.400"]
+
+
+def test_too_much_sameness_warns():
+    watch = CollapseWatch({"self-bleu-3": 0.2}, [Limit("self-bleu-3", worst=1.0, fraction=0.5)], [])
+    assert watch.check({"self-bleu-3": 0.5}) == []
+    assert len(watch.check({"self-bleu-3": 0.7})) == 1
+
+
+def test_a_generator_that_was_never_varied_has_not_collapsed():
+    watch = CollapseWatch({"unique": 0.8}, [UNIQUE], [])
+    assert watch.check({"unique": 0.1}) == []
+    assert watch.check({"unique": 0.7}) == []
+    assert len(watch.check({"unique": 0.1})) == 1
+
+
+def test_forgetting_held_out_text_warns():
+    watch = CollapseWatch({}, [], [Rise("nll-valid", by=1.0)])
+    assert [len(watch.check({"nll-valid": value})) for value in (9.0, 5.0, 5.9, 6.1, 4.0, 4.9, 5.1)] == [0, 0, 0, 1, 0, 0, 1]
+
+
+def test_the_watch_resumes_where_it_was():
+    one = CollapseWatch({"unique": 0.8}, [UNIQUE], [Rise("nll-valid", by=1.0)])
+    one.check({"unique": 0.7, "nll-valid": 5.0})
+    other = CollapseWatch({"unique": 0.8}, [UNIQUE], [Rise("nll-valid", by=1.0)])
+    other.load_state_dict(one.state_dict())
+    assert len(other.check({"unique": 0.1, "nll-valid": 6.5})) == 2
+
+
+def test_one_sentence_said_over_and_over_breaks_every_limit_on_text():
+    real = {"unique": 0.99, "distinct-2": 0.6, "entropy": 5.5, "self-bleu-3": 0.35}
+    watch = CollapseWatch(real, TEXT_LIMITS, [])
+    watch.check(real)
+    assert len(watch.check({"unique": 0.01, "distinct-2": 0.01, "entropy": 2.0, "self-bleu-3": 1.0})) == 4

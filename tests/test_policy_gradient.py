@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.policies import ENDING, FIXED, TablePolicy, sentences
+from textgan.data.spec import NONE, TextSpec
+from textgan.networks.lstm import LSTMGenerator
+from textgan.policy_gradient import advantages, reinforce_loss, rollout_rewards
+from textgan.sampling import draw, sample
+
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
+
+def text(length: int) -> TextSpec:
+    return TextSpec(30, length, train_size=0)
+
+
+def oracle(length: int) -> TextSpec:
+    return TextSpec(30, length, train_size=0, bos=0, eos=NONE, pad=NONE, unk=NONE)
+
+
+def lstm(spec: TextSpec, device: str = "cpu") -> LSTMGenerator:
+    torch.manual_seed(0)
+    policy = LSTMGenerator(spec, 5, 7)
+    for parameter in policy.parameters():
+        parameter.data.normal_()
+    if spec.eos != NONE:
+        policy.output.bias.data[spec.eos] = 2.0
+    return policy.to(device)
+
+
+def encode(rows):
+    """A reward that tells sentences apart: a number for each token and place."""
+    places = torch.arange(1, rows.shape[1] + 1, device=rows.device)
+    return torch.sin(rows.float() * places + places).sum(1)
+
+
+def nested_loop(policy, spec, tokens, reward, rollouts, temperature, uniforms):
+    """The definition, one row at a time."""
+    batch, length = tokens.shape
+    rewards = torch.zeros(batch, length, device=tokens.device)
+    for b in range(batch):
+        end = int((tokens[b] != spec.pad).sum())
+        rewards[b, end - 1] = reward(tokens[b : b + 1])
+        for prefix in range(1, end):
+            for n in range(rollouts):
+                state, row = policy.start(1), tokens[b : b + 1].clone()
+                row[:, prefix:] = spec.pad
+                for position in range(length):
+                    if position >= prefix:
+                        number = uniforms[prefix - 1, n, b, position][None]
+                        row[:, position] = draw(policy.logits(state), temperature, number)
+                    if row[0, position] == spec.eos:
+                        break
+                    state = policy.advance(row[:, position], state)
+                rewards[b, prefix - 1] += reward(row).item() / rollouts
+    return rewards
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("world", [text, oracle])
+@pytest.mark.parametrize(("batch", "length", "rollouts"), [(1, 1, 2), (4, 2, 1), (3, 5, 4), (7, 8, 3)])
+@pytest.mark.parametrize("limits", [{}, {"max_rows": 1, "max_rewarded": 1}, {"max_rows": 50, "max_rewarded": 7}])
+def test_rollout_rewards_equal_the_nested_loop(world, batch, length, rollouts, limits, device):
+    spec = world(length)
+    policy = lstm(spec, device)
+    tokens = sample(policy, spec, batch)
+    uniforms = torch.rand(length - 1, rollouts, batch, length, device=device)
+    with torch.no_grad():
+        expected = nested_loop(policy, spec, tokens, encode, rollouts, 0.9, uniforms)
+    found = rollout_rewards(policy, spec, tokens, encode, rollouts, 0.9, uniforms, **limits)
+    torch.testing.assert_close(found, expected, rtol=0, atol=2e-6)
+
+
+def test_the_worlds_of_the_nested_loop_have_ended_and_unended_sentences():
+    lengths = (sample(lstm(text(8)), text(8), 7) != 0).sum(1)
+    assert lengths.min() < 8
+    assert lengths.max() == 8
+
+
+def test_each_reward_lands_on_its_own_sentence_and_position():
+    tokens = sample(lstm(text(8)), text(8), 50)
+
+    def first_word(rows):
+        return rows[:, 0].float()
+
+    def tokens_of_prefix(rows):  # every completion of a prefix begins with it
+        return (rows[:, :2] * torch.tensor([1, 100])).sum(1).float()
+
+    mask = tokens != 0
+    found = rollout_rewards(lstm(text(8)), text(8), tokens, first_word, 3)
+    torch.testing.assert_close(found, mask * tokens[:, :1].float())
+    found = rollout_rewards(lstm(text(8)), text(8), tokens, tokens_of_prefix, 3)
+    torch.testing.assert_close(found[:, 1:], (mask * tokens_of_prefix(tokens)[:, None])[:, 1:])
+
+
+@pytest.mark.parametrize("spec", [FIXED, ENDING])
+def test_many_rollouts_approach_the_exact_action_value(spec):
+    torch.manual_seed(0)
+    policy, every = TablePolicy(spec), sentences(spec)
+    found = rollout_rewards(policy, spec, every, encode, 4000)
+    torch.testing.assert_close(found, exact_values(policy, spec, every).float(), rtol=0, atol=0.1)
+
+
+def exact_values(policy, spec, every):
+    """Q of every token of every sentence, by enumeration."""
+    probability = policy.log_probs(every).sum(1).exp().detach()
+    values = torch.zeros(every.shape, dtype=torch.float64)
+    for b, row in enumerate(every):
+        for position in range(int((row != spec.pad).sum())):
+            same = (every[:, : position + 1] == row[: position + 1]).all(1)
+            values[b, position] = (probability * encode(every))[same].sum() / probability[same].sum()
+    return values
+
+
+def exact_gradient(policy, every):
+    """d/d table of E[R], differentiated through the enumerated expectation."""
+    policy.zero_grad()
+    (policy.log_probs(every).sum(1).exp() * encode(every)).sum().backward()
+    return policy.table.grad.clone()
+
+
+@pytest.mark.parametrize("spec", [FIXED, ENDING])
+def test_policy_gradient_with_exact_values_is_the_gradient_of_the_expected_reward(spec):
+    policy, every = TablePolicy(spec), sentences(spec)
+    expected = exact_gradient(policy, every)
+    values = exact_values(policy, spec, every)
+    log_probs, mask = policy.log_probs(every), every != spec.pad
+    probability = log_probs.sum(1).exp().detach()
+    policy.zero_grad()
+    weights = advantages(values, mask, "none", False) * (probability * len(every))[:, None]
+    reinforce_loss(log_probs, weights, mask).backward()
+    torch.testing.assert_close(-policy.table.grad, expected)
+
+
+@pytest.mark.parametrize("spec", [FIXED, ENDING])
+def test_the_baseline_does_not_change_the_expected_gradient(spec):
+    policy, every = TablePolicy(spec), sentences(spec)
+    expected = exact_gradient(policy, every)
+    values, mask = exact_values(policy, spec, every), every != spec.pad
+    log_probs = policy.log_probs(every)
+    probability = log_probs.sum(1).exp().detach()
+    weights = torch.zeros_like(values)  # what each token's log p is weighted with over all batches of two
+    for a in range(len(every)):
+        for b in range(len(every)):
+            pair = [a, b]
+            worth = advantages(values[pair], mask[pair], "batch", False)
+            weights[a] += probability[a] * probability[b] * worth[0] / 2
+            weights[b] += probability[a] * probability[b] * worth[1] / 2
+    policy.zero_grad()
+    (log_probs * weights).sum().backward()
+    torch.testing.assert_close(policy.table.grad, expected)
+
+
+@pytest.mark.parametrize("baseline", ["none", "batch"])
+def test_sampled_policy_gradients_agree_with_the_exact_one(baseline):
+    torch.manual_seed(0)
+    policy = TablePolicy(ENDING)
+    expected = exact_gradient(policy, sentences(ENDING))
+    found = []
+    for _ in range(60):
+        tokens = sample(policy, ENDING, 100)
+        mask = tokens != ENDING.pad
+        worth = advantages(rollout_rewards(policy, ENDING, tokens, encode, 2), mask, baseline, False)
+        policy.zero_grad()
+        reinforce_loss(policy.log_probs(tokens), worth, mask).backward()
+        found.append(-policy.table.grad)
+    estimates = torch.stack(found)
+    error = estimates.std(0) / len(found) ** 0.5
+    assert ((estimates.mean(0) - expected).abs() <= 4.5 * error + 1e-12).all()
+
+
+def test_leave_one_out_baseline_by_hand():
+    rewards = torch.tensor([[1.0, 2.0, 3.0], [4.0, 8.0, 0.0], [10.0, 0.0, 0.0]])
+    mask = torch.tensor([[True, True, True], [True, True, False], [True, False, False]])
+    expected = torch.tensor([[1 - 7.0, 2 - 8.0, 3.0], [4 - 5.5, 8 - 2.0, 0.0], [10 - 2.5, 0.0, 0.0]])
+    torch.testing.assert_close(advantages(rewards, mask, "batch", False), expected)
+    scale = expected[mask].std(correction=0)
+    torch.testing.assert_close(advantages(rewards, mask, "batch", True), expected / scale)
+
+
+def test_rewards_at_padding_do_not_matter():
+    rewards, mask = torch.rand(4, 5), torch.rand(4, 5) < 0.6
+    for baseline in ("none", "batch"):
+        for normalize in (False, True):
+            found = advantages(rewards, mask, baseline, normalize)
+            torch.testing.assert_close(found, advantages(rewards * mask, mask, baseline, normalize))
+            assert found[~mask].eq(0).all()
+
+
+@pytest.mark.parametrize(("baseline", "expected"), [("none", 1.0), ("batch", 0.0)])
+def test_equal_rewards_are_normalized_to_finite_numbers(baseline, expected):
+    found = advantages(torch.ones(4, 5), torch.ones(4, 5, dtype=torch.bool), baseline, True)
+    torch.testing.assert_close(found, torch.full((4, 5), expected))
+
+
+def test_reinforce_loss_by_hand_with_no_gradient_into_the_advantages():
+    log_probs = torch.tensor([[-1.0, -2.0], [-3.0, -5.0]], requires_grad=True)
+    worth = torch.tensor([[0.5, 1.0], [2.0, 7.0]], requires_grad=True)
+    loss = reinforce_loss(log_probs, worth, torch.tensor([[True, True], [True, False]]))
+    assert loss.item() == pytest.approx((0.5 + 2 + 6) / 2)
+    loss.backward()
+    torch.testing.assert_close(log_probs.grad, torch.tensor([[-0.25, -0.5], [-1.0, 0.0]]))
+    assert worth.grad is None

@@ -1,0 +1,57 @@
+"""Batches of real sentences in an order of their own, which nothing else that draws random numbers can disturb."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Int, Int64
+from torch import Tensor
+
+
+@runtime_checkable
+class Rows(Protocol):
+    """What can be sampled: a split of any corpus, the oracle's too."""
+
+    def __len__(self) -> int: ...
+    def take(self, indices: Int[Tensor, " n"]) -> Int[Tensor, "n length"]: ...
+
+
+class Batches:
+    """Goes through a split again and again: every sentence once an epoch, in an order fixed by (seed, epoch)."""
+
+    def __init__(self, split: Rows, seed: int) -> None:
+        self._split = split
+        self._seed = seed % 2**64
+        self._epoch = 0
+        self._position = 0
+        self._order = self._permutation()
+
+    def next(self, n: int) -> Int64[Tensor, "{n} length"]:
+        """The next `n` sentences. What the epoch lacks at its end comes from the next one."""
+        parts = []
+        missing = n
+        while missing:
+            if self._position == len(self._order):
+                self._epoch, self._position = self._epoch + 1, 0
+                self._order = self._permutation()
+            part = self._order[self._position : self._position + missing]
+            parts.append(part)
+            self._position += len(part)
+            missing -= len(part)
+        return self._split.take(torch.cat(parts))
+
+    def state_dict(self) -> dict[str, int]:
+        """Epochs that lie behind and sentences of this epoch that do."""
+        return {"epoch": self._epoch, "position": self._position}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Goes on where `state` was taken. The split and the seed must be the same."""
+        assert 0 <= state["position"] <= len(self._order), state
+        self._epoch, self._position = state["epoch"], state["position"]
+        self._order = self._permutation()
+
+    def _permutation(self) -> Int64[Tensor, " n"]:
+        generator = np.random.default_rng([self._seed, self._epoch])
+        return torch.from_numpy(generator.permutation(len(self._split)))

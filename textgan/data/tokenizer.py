@@ -1,0 +1,194 @@
+"""Text to token ids and back: words, characters or byte-level BPE pieces.
+
+Ids 0 to 3 are the marks ``<pad> <s> </s> <unk>``. No text can produce one by containing its name: in all three kinds
+``<`` is a token of its own, so that ``</s>`` in a corpus is harmless. How text is cut is told in
+`textgan.data.segmentation`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+from tokenizers import decoders, models, pre_tokenizers, trainers
+
+from textgan.data.segmentation import Cutter, Kind, detokenize
+from textgan.errors import UserError
+
+MARKS = ("<pad>", "<s>", "</s>", "<unk>")
+PAD, BOS, EOS, UNK = range(4)
+DEFAULT_VOCAB_SIZE = {"word": 20_000, "char": 20_000, "bpe": 8_000}
+BYTES = 256
+
+
+class Tokenizer:
+    """A vocabulary and the rules that cut text into it. Made by `train` or `load`."""
+
+    def __init__(self, kind: Kind, lower: bool, inner: tokenizers.Tokenizer) -> None:
+        vocabulary = inner.get_vocab(with_added_tokens=False)
+        self.kind: Kind = kind
+        self.lower = lower
+        self._inner = inner
+        self._cutter = Cutter(kind, lower)
+        self._strings = sorted(vocabulary, key=vocabulary.__getitem__)
+        if tuple(self._strings[: len(MARKS)]) != MARKS:
+            raise ValueError(f"the first tokens are {self._strings[: len(MARKS)]}, not {MARKS}")
+
+    @staticmethod
+    def train(
+        kind: Kind,
+        sentences: Iterable[str],
+        vocab_size: int | None = None,
+        min_count: int | None = None,
+        lower: bool = False,
+    ) -> Tokenizer:
+        """The tokenizer of a corpus: its most frequent tokens, ties in the order of code points.
+
+        `vocab_size` counts the four marks (None: 20,000; BPE 8,000). Tokens seen fewer than `min_count` times become
+        ``<unk>`` (None: 1; for BPE it is the count that a merge needs, 2). BPE starts from the 256 bytes and so has
+        no unknowns. Raises UserError when `vocab_size` leaves no room for tokens or `min_count` is below 1.
+        """
+        vocab_size = DEFAULT_VOCAB_SIZE[kind] if vocab_size is None else vocab_size
+        least = len(MARKS) + (BYTES if kind == "bpe" else 1)
+        if vocab_size < least:
+            raise UserError(f"vocab_size {vocab_size} is too small for the {kind} tokenizer: at least {least}")
+        if min_count is not None and min_count < 1:
+            raise UserError(f"min_count {min_count}: at least 1 is accepted")
+        settings: dict[str, Any] = {"vocab_size": vocab_size, "special_tokens": list(MARKS)}
+        trainer: trainers.Trainer
+        if kind == "bpe":
+            inner = Cutter(kind, lower).attach(models.BPE())
+            trainer = trainers.BpeTrainer(
+                min_frequency=min_count or 2,
+                initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+                show_progress=False,
+                **settings,
+            )
+        else:
+            inner = Cutter(kind, lower).attach(models.WordLevel({MARKS[UNK]: UNK}, unk_token=MARKS[UNK]))
+            trainer = trainers.WordLevelTrainer(min_frequency=min_count or 1, show_progress=False, **settings)
+        inner.train_from_iterator(sentences, trainer)
+        # The trainer also registers the marks as strings to look for in text. Without that no text can be a mark.
+        state = json.loads(inner.to_str())
+        state["added_tokens"] = []
+        return Tokenizer(kind, lower, tokenizers.Tokenizer.from_str(json.dumps(state)))
+
+    @property
+    def size(self) -> int:
+        """V: number of token ids, marks included."""
+        return len(self._strings)
+
+    @property
+    def signature(self) -> str:
+        """Kind, case, size and eight hexadecimal digits of the vocabulary: ``"word.lower.4744.0c1d2e3f"``."""
+        digest = hashlib.sha256("\n".join(self._strings).encode()).hexdigest()[:8]
+        return f"{self.kind}.{'lower' if self.lower else 'cased'}.{self.size}.{digest}"
+
+    def normalize(self, text: str) -> str:
+        """The text that is cut: NFC, single spaces, lower case if asked."""
+        return self._cutter.normalize(text)
+
+    def words(self, text: str) -> list[str]:
+        """The token strings of a text; words and characters before the vocabulary is applied, so never ``<unk>``."""
+        return self._inner.encode(text).tokens if self.kind == "bpe" else self._cutter.words(text)
+
+    def strings(self, ids: Iterable[int]) -> list[str]:
+        """The token strings of ids up to the end mark, without padding and begin marks, with ``<unk>``."""
+        strings = []
+        for i in ids:
+            if i == EOS:
+                break
+            if i not in (PAD, BOS):
+                strings.append(self._strings[i])
+        return strings
+
+    def encode_batch(self, texts: list[str]) -> list[list[int]]:
+        """The token ids of each text. No marks are added."""
+        return [encoding.ids for encoding in self._inner.encode_batch_fast(texts)]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Text up to the end mark: words joined by single spaces, characters and pieces by nothing."""
+        strings = self.strings(ids)
+        if self.kind == "bpe":
+            return str(decoders.ByteLevel().decode(strings))
+        return (" " if self.kind == "word" else "").join(strings)
+
+    def detokenize(self, ids: Iterable[int]) -> str:
+        """Text for people: words get the spaces of prose, "wheel." and not "wheel .". Else the same as `decode`."""
+        return detokenize(self.strings(ids)) if self.kind == "word" else self.decode(ids)
+
+    def save(self, path: Path) -> None:
+        """Writes one JSON file, which `load` and `load_tokenizer` read."""
+        state = {"kind": self.kind, "lower": self.lower, "tokenizer": json.loads(self._inner.to_str())}
+        path.write_text(json.dumps(state, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    @staticmethod
+    def load(path: Path) -> Tokenizer:
+        """Reads what `save` wrote. Raises UserError for anything else."""
+        tokenizer = load_tokenizer(path)
+        if not isinstance(tokenizer, Tokenizer):
+            raise UserError(f"tokenizer {path} is of kind {tokenizer.kind!r}: word, char or bpe is accepted")
+        return tokenizer
+
+
+class DecimalTokenizer:
+    """Token ids written as decimal words ("17 4 801"), for data that never was text (the oracle)."""
+
+    kind = "ids"
+
+    def __init__(self, vocab_size: int) -> None:
+        self.size = vocab_size
+
+    @property
+    def signature(self) -> str:
+        """Kind and size: ``"ids.5000"``."""
+        return f"{self.kind}.{self.size}"
+
+    def words(self, text: str) -> list[str]:
+        """The words of a text, whether they are ids or not."""
+        return text.split()
+
+    def strings(self, ids: Iterable[int]) -> list[str]:
+        """Each id as a decimal string."""
+        return [str(int(i)) for i in ids]
+
+    def encode_batch(self, texts: list[str]) -> list[list[int]]:
+        """The ids in each text. Raises UserError for a word that is not an id below `size`."""
+        return [[self._id(word) for word in self.words(text)] for text in texts]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The ids, joined by spaces."""
+        return " ".join(self.strings(ids))
+
+    detokenize = decode
+
+    def save(self, path: Path) -> None:
+        """Writes one JSON file, which `load_tokenizer` reads."""
+        path.write_text(json.dumps({"kind": self.kind, "size": self.size}) + "\n", encoding="utf-8")
+
+    def _id(self, word: str) -> int:
+        if not (word.isascii() and word.isdigit() and int(word) < self.size):
+            raise UserError(f"{word!r} is not a token id: a whole number from 0 to {self.size - 1} is accepted")
+        return int(word)
+
+
+def load_tokenizer(path: Path) -> Tokenizer | DecimalTokenizer:
+    """Reads a tokenizer of any kind. Raises UserError when the file is missing or not a tokenizer."""
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+        kind = state["kind"]
+        if kind == DecimalTokenizer.kind:
+            return DecimalTokenizer(int(state["size"]))
+        if kind not in DEFAULT_VOCAB_SIZE:
+            raise UserError(f"tokenizer {path} is of kind {kind!r}: word, char, bpe or ids is accepted")
+        return Tokenizer(kind, state["lower"], tokenizers.Tokenizer.from_str(json.dumps(state["tokenizer"])))
+    except UserError:
+        raise
+    except OSError as error:
+        raise UserError(f"tokenizer {path} cannot be read: {error.strerror}") from error
+    except Exception as error:  # the library raises plain Exception for a broken description
+        raise UserError(f"{path} is not a tokenizer file: {type(error).__name__}: {error}") from error

@@ -1,0 +1,93 @@
+"""Score sentences, ours or another system's: ``python -m textgan.evaluate RUN`` or ``--samples FILE --references FILE``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from textgan import command_line
+from textgan.checkpoint import write_atomically
+from textgan.data.readers import lines
+from textgan.data.segmentation import Cutter
+from textgan.errors import UserError
+from textgan.metrics import Score, sentence_set, text_scores
+from textgan.reproducibility import forked_rng
+
+
+@dataclass(frozen=True)
+class EvaluateCommand:
+    """Score a trained run, or any file of sentences against any other."""
+
+    run: Annotated[Path | None, tyro.conf.Positional] = None
+    """Folder of a run: it is sampled and held against its test split."""
+    samples: Path | None = None
+    """File of sentences to score, one a line."""
+    references: Path | None = None
+    """File of real held-out sentences to score them against, one a line."""
+    train: Path | None = None
+    """File of the sentences that were learned from: adds novelty."""
+    tokenizer: Literal["whitespace", "word", "char"] = "whitespace"
+    """How lines become tokens. whitespace: at white space. word: punctuation split off. char: every character."""
+    lower: bool = False
+    """Lower-case samples, references and training sentences first."""
+    json: Path | None = None
+    """Write {"bleu-2": {"value": .., "signature": ".."}, ..} to this file."""
+    num: int | None = None
+    """Sentences drawn from a run. None: its evaluation.final_samples."""
+    temperature: float = 1.0
+    """Sampling temperature for a run, above 0."""
+    seed: int = 0
+    """Seed of the sentences drawn from a run."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, ..."""
+
+
+def main(args: list[str]) -> None:
+    command = command_line.parse(EvaluateCommand, args, "python -m textgan.evaluate", __doc__)
+    scores = _score_run(command) if command.run is not None else _score_files(command)
+    width = max(map(len, scores))
+    for name, score in scores.items():
+        print(f"{name:{width}s}  {score.value:10.4f}  {score.signature}")
+    if command.json is not None:
+        content = {name: score.as_dict() for name, score in scores.items()}
+        try:
+            write_atomically(command.json, json.dumps(content, indent=1) + "\n")
+        except OSError as error:
+            raise UserError(f"--json {command.json} cannot be written: {error}") from error
+
+
+def _score_files(command: EvaluateCommand) -> dict[str, Score]:
+    if command.samples is None or command.references is None:
+        raise UserError("evaluate needs a RUN, or --samples FILE and --references FILE")
+    cut = str.split if command.tokenizer == "whitespace" else Cutter(command.tokenizer, lower=False).words
+
+    def sentences(path: Path) -> list[list[str]]:
+        return [cut(line.lower() if command.lower else line) for line in lines(path)]
+
+    tokenizer = command.tokenizer + (",lower" if command.lower else "")
+    train = None if command.train is None else sentence_set(sentences(command.train))
+    return text_scores(sentences(command.samples), sentences(command.references), train, tokenizer)
+
+
+def _score_run(command: EvaluateCommand) -> dict[str, Score]:
+    from textgan.experiment import open_data  # torch is slow to import, and scoring files needs none of it
+    from textgan.evaluation import TextEvaluation
+    from textgan.model import load
+
+    if command.samples is not None or command.references is not None:
+        raise UserError("evaluate takes either a RUN or --samples and --references, not both")
+    if not command.temperature > 0:
+        raise UserError(f"--temperature is {command.temperature}; it must be above 0")
+    model = load(command.run, command.device)
+    corpus, _ = open_data(model.settings)
+    with forked_rng(command.seed):
+        evaluation = TextEvaluation(corpus, model.settings.evaluation)
+        return evaluation.test_scores(model.game, command.temperature, command.num)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

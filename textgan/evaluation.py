@@ -1,0 +1,165 @@
+"""Which metrics for which data: the one place where that is chosen. No game names a metric.
+
+What is measured follows from what a game can do and what it is held against: token ids are held against held-out
+sentences; a game that gives log-probabilities is asked for those of the held-out sentences; where the true density
+is known (the oracle), both Kullback-Leibler divergences are exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from textgan.data.corpus import TextCorpus
+from textgan.data.oracle import OracleCorpus
+from textgan.data.spec import TextSpec
+from textgan.data.splits import sentence_hashes
+from textgan.errors import UserError
+from textgan.game import Game
+from textgan.metrics import Score, Sentences, kl_both_ways, nll_per_token, novelty_of_hashes, text_scores
+from textgan.trainer import Measurement
+
+Scores = dict[str, Score]
+
+ROWS = 256
+"""Sentences whose log-probabilities are computed at once: bounds memory."""
+
+WATCHED_SENTENCES = 2000
+"""Held-out sentences whose likelihood is measured during training; at the end of a stage it is that of all."""
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """What is drawn to be measured."""
+
+    samples: int = 500
+    """Sentences drawn at each measurement during training."""
+    final_samples: int = 2000
+    """Sentences drawn at the end of a stage, for the test scores and at each temperature of the sweep."""
+    references: int = 10_000
+    """Held-out sentences of a split, at most, that samples are held against."""
+    temperatures: tuple[float, ...] = (0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
+    """Sampling temperatures of the quality-diversity sweep at the end of a stage."""
+
+    def __post_init__(self) -> None:
+        for name in ("samples", "final_samples", "references"):
+            if getattr(self, name) < 2:
+                raise UserError(f"evaluation.{name} is {getattr(self, name)}; it must be at least 2")
+        if any(temperature <= 0 for temperature in self.temperatures):
+            raise UserError(f"evaluation.temperatures are {self.temperatures}; each must be above 0")
+
+
+@runtime_checkable
+class HasLikelihood(Protocol):
+    """A text game with a tractable density."""
+
+    def log_probs(self, tokens: Tensor, temperature: float = 1.0) -> Tensor: ...
+
+
+class TextEvaluation:
+    """Measures text games against the held-out splits of a corpus."""
+
+    best = "nll-valid"
+    """The metric whose lowest value marks the best checkpoint, unless the user names another."""
+
+    def __init__(self, corpus: TextCorpus | OracleCorpus, config: EvaluationConfig) -> None:
+        self._corpus, self._config = corpus, config
+        self._spec = corpus.spec
+        self._train = corpus.train.hashes()
+        self._valid = _sentences(corpus.valid.tokens(config.references), self._spec)
+        self._references = {
+            "valid": Sentences(self._valid),
+            "test": Sentences(_sentences(corpus.test.tokens(config.references), self._spec)),
+        }
+
+    def controls(self) -> dict[str, Scores]:
+        """Scores that frame every table: real held-out sentences, and words drawn at random from real text."""
+        n = min(self._config.final_samples, len(self._valid))
+        words = torch.tensor([word for sentence in self._valid for word in sentence])
+        shuffled = iter(words[torch.randperm(len(words), generator=torch.Generator().manual_seed(0))].tolist())
+        random = [[next(shuffled) for _ in sentence] for sentence in self._valid[:n]]
+        tokenizer = self._corpus.tokenizer.signature
+        return {
+            name: text_scores(sentences, self._references["test"], tokenizer=tokenizer)
+            for name, sentences in (("real", self._valid[:n]), ("random", random))
+        }
+
+    def watched(self) -> dict[str, float]:
+        """What real sentences score at the size of the samples drawn during training: the collapse watch's scale."""
+        scores = text_scores(self._valid[: self._config.samples], tokenizer=self._corpus.tokenizer.signature)
+        return {name: score.value for name, score in scores.items()}
+
+    def measure(self, game: Game, ends_stage: bool) -> Measurement:
+        """The validation scores of a sample; at the end of a stage the test scores and the tempered sweep too."""
+        sample, scores = self._scores(game, "valid", self._config.samples, limit=WATCHED_SENTENCES)
+        records: list[dict[str, Any]] = [
+            {"kind": "metrics", "scores": _plain(scores)},
+            {"kind": "samples", "sentences": [self._corpus.tokenizer.decode(ids) for ids in sample]},
+        ]
+        if ends_stage:
+            records.append({"kind": "test", "scores": _plain(self.test_scores(game))})
+            for temperature in self._config.temperatures:
+                swept = self.test_scores(game, temperature)
+                records.append({"kind": "sweep", "temperature": temperature, "scores": _plain(swept)})
+        return Measurement({name: score.value for name, score in scores.items()}, records)
+
+    def test_scores(self, game: Game, temperature: float = 1.0, samples: int | None = None) -> Scores:
+        """Everything there is, of a sample drawn at `temperature`, against the whole test split."""
+        return self._scores(game, "test", samples or self._config.final_samples, temperature)[1]
+
+    def _scores(
+        self, game: Game, split: str, n: int, temperature: float = 1.0, limit: int | None = None
+    ) -> tuple[list[list[int]], Scores]:
+        """`n` sentences of the game and their scores; likelihoods of the first `limit` sentences of the split."""
+        drawn = game.sample(n, temperature=temperature)
+        sample = _sentences(drawn, self._spec)
+        tokenizer = self._corpus.tokenizer.signature
+        scores = text_scores(sample, self._references[split], tokenizer=tokenizer)
+        scores["novelty"] = novelty_of_hashes(sentence_hashes(drawn.cpu(), self._spec.pad), self._train, tokenizer)
+        if isinstance(game, HasLikelihood):
+            real = getattr(self._corpus, split).tokens(limit or self._config.references)
+            log_probs = _log_probs(game, real, temperature)
+            nll = f"nll-{split}"
+            scores[nll] = nll_per_token(log_probs, real != self._spec.pad, nll)
+            if isinstance(self._corpus, OracleCorpus):
+                scores |= self._divergences(game, real, log_probs.sum(1), drawn.cpu(), temperature)
+        return sample, {name: score.stamped(temperature=temperature) for name, score in scores.items()}
+
+    def _divergences(
+        self, game: HasLikelihood, real: Tensor, model_on_real: Tensor, drawn: Tensor, temperature: float
+    ) -> Scores:
+        """NLL_oracle and both KL directions: exact densities on samples of the oracle and of the game."""
+        oracle = self._corpus.oracle
+        on_drawn = oracle.log_prob(drawn)
+        scores = kl_both_ways(
+            log_p_x=oracle.log_prob(real),
+            log_q_x=model_on_real,
+            log_p_y=on_drawn,
+            log_q_y=_log_probs(game, drawn, temperature).sum(1),
+            length=self._spec.length,
+        )
+        per_token = on_drawn[:, None] / self._spec.length
+        scores["nll-oracle"] = nll_per_token(per_token, torch.ones_like(per_token, dtype=torch.bool), "nll-oracle")
+        return scores
+
+
+def _log_probs(game: HasLikelihood, tokens: Tensor, temperature: float) -> Tensor:
+    device = next(game.parameters()).device  # type: ignore[attr-defined]
+    with torch.no_grad():
+        parts = [game.log_probs(part.to(device), temperature).float().cpu() for part in tokens.split(ROWS)]
+    return torch.cat(parts)
+
+
+def _sentences(tokens: Tensor, spec: TextSpec) -> list[list[int]]:
+    """Rows of token ids ``(n, T)`` without end marks and padding."""
+    lengths = ((tokens != spec.pad) & (tokens != spec.eos)).sum(1).tolist()
+    return [row[:length] for row, length in zip(tokens.tolist(), lengths, strict=True)]
+
+
+def _plain(scores: Mapping[str, Score]) -> dict[str, Any]:
+    return {name: score.as_dict() for name, score in scores.items()}
+

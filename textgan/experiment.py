@@ -1,0 +1,170 @@
+"""From settings to a trained run: opens the data, builds the game, plays it, writes down what came of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+
+from textgan.checkpoint import CheckpointStore
+from textgan.collapse import CollapseWatch
+from textgan.config import Settings, TrainCommand, as_mapping, check_resumable
+from textgan.data.batches import Batches
+from textgan.data.corpus import TextCorpus, open_corpus
+from textgan.data.oracle import SEEDED, OracleCorpus, open_oracle
+from textgan.data.settings import DataConfig
+from textgan.errors import UserError
+from textgan.evaluation import TextEvaluation
+from textgan.game import Game
+from textgan.model_card import model_card
+from textgan.progress import Progress
+from textgan.registry import Entry
+from textgan.report import build_report
+from textgan.reproducibility import seed_everything
+from textgan.run import Run
+from textgan.trainer import Trainer
+
+
+Corpus = TextCorpus | OracleCorpus
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run is made of, before anything is written."""
+
+    settings: Settings
+    """With the data's options as they were resolved."""
+    corpus: Corpus
+    game: Game
+
+
+def open_data(settings: Settings) -> tuple[Corpus, DataConfig]:
+    """The corpus that the settings name, and its options as they were resolved."""
+    if settings.corpus.partition(":")[0] == SEEDED:
+        length, size = settings.data.max_length or 20, settings.data.limit or 10_000
+        corpus = open_oracle(settings.corpus, length, size)
+        return corpus, dataclasses.replace(settings.data, max_length=length, limit=size)
+    text = open_corpus(settings.corpus, settings.data, settings.corpus_field)
+    return text, text.config
+
+
+def prepare(entry: Entry, settings: Settings) -> Parts:
+    """Open the data and build the game, seeded."""
+    corpus, data = open_data(settings)
+    seed_everything(settings.seed, settings.deterministic)
+    game = entry.game(settings.game, corpus.spec)
+    trainer = dataclasses.replace(settings.trainer, best=settings.trainer.best or TextEvaluation.best)
+    return Parts(dataclasses.replace(settings, data=data, trainer=trainer), corpus, game)
+
+
+def run_folder(entry: Entry, command: TrainCommand, parts: Parts) -> Run:
+    """The run that the command asks for: a new folder, or the one to be resumed.
+
+    Raises:
+        UserError: the folder is taken, is not a run, or was begun with other options.
+    """
+    if command.resume:
+        assert command.run is not None  # or the command would not have been parsed
+        run = Run.open(command.run)
+        check_resumable(run.config(), as_mapping(entry.name, parts.settings), run.folder)
+        return run
+    return Run.create(command.run or _free_folder(f"{entry.name}-{parts.corpus.name}"))
+
+
+def _free_folder(stem: str) -> Path:
+    return next(path for n in count(1) if not (path := Path("runs") / f"{stem}-{n}").exists())
+
+
+def play(entry: Entry, parts: Parts, run: Run, resume: bool = False, quiet: bool = False) -> None:
+    """Play the game to its end, or to a signal, and leave everything in the run's folder.
+
+    Raises:
+        Interrupted, NonFiniteLoss: see `Trainer.play`.
+    """
+    settings, corpus = parts.settings, parts.corpus
+    if not resume:
+        _write_beginning(entry, parts, run)
+    evaluation = TextEvaluation(corpus, settings.evaluation)
+    writer = _Writer(run, settings.tensorboard)
+    trainer = Trainer(
+        parts.game,
+        Batches(corpus.train, settings.seed),
+        settings.trainer,
+        CheckpointStore(run.checkpoints_folder, settings.trainer.keep),
+        writer.write,
+        evaluation.measure,
+        CollapseWatch(evaluation.watched()),
+    )
+    if resume and trainer.resume():
+        run.forget_after(trainer.step)
+        writer.event(f"resumed at step {trainer.step}", trainer.step, trainer.seconds)
+    else:
+        run.forget_after(-1)  # of a run that was killed before its first checkpoint
+        for name, scores in evaluation.controls().items():
+            plain = {metric: score.as_dict() for metric, score in scores.items()}
+            writer.write({"kind": "control", "name": name, "scores": plain} | _BEGINNING)
+    with Progress(trainer.steps, trainer.step, line_seconds=float("inf") if quiet else 10.0) as progress:
+        trainer.play(progress)
+    with trainer.averaged():
+        weights = {name: tensor.detach().cpu().clone() for name, tensor in parts.game.state_dict().items()}
+        save_file(weights, run.model_file)
+    writer.event("finished", trainer.step, trainer.seconds)
+    run.report_file.write_text(build_report([run.folder]), encoding="utf-8")
+    run.card_file.write_text(model_card(run, entry), encoding="utf-8")
+
+
+_BEGINNING = {"step": 0, "stage": "", "round": 0, "seconds": 0.0}
+
+
+def _write_beginning(entry: Entry, parts: Parts, run: Run) -> None:
+    report = parts.corpus.report
+    run.write_config(as_mapping(entry.name, parts.settings))
+    run.write_data(
+        {
+            "name": parts.corpus.name,
+            "spec": dataclasses.asdict(parts.corpus.spec),
+            "report": report.as_dict(),
+            "report_lines": report.lines(),
+        }
+    )
+    parts.corpus.tokenizer.save(run.tokenizer_file)
+
+
+class _Writer:
+    """Sends each record where it belongs: samples to their folder, the rest to the log and to TensorBoard."""
+
+    def __init__(self, run: Run, tensorboard: bool) -> None:
+        self._run = run
+        self._board = _tensorboard(run.folder) if tensorboard else None
+
+    def write(self, record: dict[str, Any]) -> None:
+        if record["kind"] == "samples":
+            self._run.write_samples(record["step"], record["sentences"])
+            return
+        self._run.log(record)
+        if self._board is not None:
+            for name, value in _scalars(record).items():
+                self._board.add_scalar(name, value, record["step"])
+
+    def event(self, message: str, step: int, seconds: float) -> None:
+        self.write({"kind": "event", "message": message, **_BEGINNING, "step": step, "seconds": round(seconds, 3)})
+
+
+def _scalars(record: dict[str, Any]) -> dict[str, float]:
+    if record["kind"] == "loss":
+        return {f"{record['player']}/{name}": value for name, value in record["values"].items()}
+    if record["kind"] == "metrics":
+        return {f"metrics/{name}": score["value"] for name, score in record["scores"].items()}
+    return {}
+
+
+def _tensorboard(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise UserError("--tensorboard needs the package tensorboard: pip install textgan[log]") from error
+    return SummaryWriter(str(folder / "tensorboard"))

@@ -1,0 +1,65 @@
+"""The README.md of a run: what the model is, what it learned from, how well it does, how to use it."""
+
+from __future__ import annotations
+
+import json
+
+from textgan import __version__
+from textgan.registry import Entry
+from textgan.run import Run
+
+SHOWN = ("bleu-4", "self-bleu-4", "nll-test", "nll-oracle", "kl-oracle-model", "kl-model-oracle", "distinct-2", "unique")
+
+
+def model_card(run: Run, entry: Entry) -> str:
+    """Markdown, from the records of the run alone."""
+    config = run.config()
+    data = json.loads(run.data_file.read_text(encoding="utf-8"))
+    records = run.records()
+    rows = [(f"{r['name']} text", r["scores"]) for r in records if r["kind"] == "control"]
+    rows += [(f"after {r['stage']}", r["scores"]) for r in records if r["kind"] == "test"]
+    names = [name for name in SHOWN if any(name in scores for _, scores in rows)]
+    table = [
+        f"| | {' | '.join(names)} |",
+        f"|---{'|---:' * len(names)}|",
+        *(f"| {title} | {' | '.join(_cell(scores, name) for name in names)} |" for title, scores in rows),
+    ]
+    warnings = [f"- step {r['step']}: {r['message']}" for r in records if r["kind"] == "warning"]
+    last = rows[-1][1] if rows else {}
+    signatures = [f"- {name}: `{last[name]['signature']}`" for name in names if name in last]
+    return "\n".join(
+        [
+            f"# {entry.name} on {data['name']}",
+            "",
+            entry.summary,
+            "",
+            f"Trained with textgan {__version__}, seed {config['seed']}. All options: `config.yaml`. "
+            "All measurements: `metrics.jsonl`, drawn in `report.html`.",
+            "",
+            "## Data",
+            "",
+            *(f"- {line}" for line in data["report_lines"]),
+            "",
+            "## Scores on the test split",
+            "",
+            *table,
+            "",
+            *signatures,
+            "",
+            "## Collapse watch",
+            "",
+            *(warnings or ["No warning."]),
+            "",
+            "## Use",
+            "",
+            "```python",
+            "import textgan",
+            f'textgan.load("{run.folder.name}").sample(8, temperature=1.0)',
+            "```",
+            "",
+        ]
+    )
+
+
+def _cell(scores: dict[str, dict[str, float]], name: str) -> str:
+    return f"{scores[name]['value']:.3f}" if name in scores else "-"

@@ -1,0 +1,87 @@
+"""The LSTM generator of SeqGAN and its kin: embedding, one LSTM layer, a linear output over the vocabulary."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from textgan.data.spec import TextSpec
+
+LSTMState = tuple[Tensor, Tensor]
+"""Output h and cell c of each row, both ``(rows, hidden)``."""
+
+MAX_LOGITS = 2**22
+"""Logits that `LSTMGenerator.log_probs` computes at once; without gradients this bounds its memory."""
+
+
+class LSTMGenerator(nn.Module):
+    """p(y_t | y_1..t-1) = softmax(output(h_t)), h_t = LSTM(h_t-1, embedding(y_t-1)), y_0 the begin mark, h_0 = 0.
+
+    A `textgan.sampling.Policy`. Dropout acts on the embeddings and on h, in train mode only. Parameters carry the
+    names ``embedding``, ``lstm``, ``output`` and torch's LSTM layout (gates i, f, g, o).
+    """
+
+    never: Tensor
+
+    def __init__(self, spec: TextSpec, embedding: int, hidden: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.spec = spec
+        self.embedding = nn.Embedding(spec.vocab_size, embedding)
+        self.lstm = nn.LSTM(embedding, hidden, batch_first=True)
+        self.output = nn.Linear(hidden, spec.vocab_size)
+        self.dropout = nn.Dropout(dropout)
+        never = torch.zeros(spec.vocab_size)
+        never[list(spec.never)] = -torch.inf
+        self.register_buffer("never", never, persistent=False)
+
+    def train(self, mode: bool = True) -> LSTMGenerator:
+        """Dropout's mode. The LSTM, which has none of its own, stays as cuDNN wants it to give gradients."""
+        super().train(mode)
+        self.lstm.train()
+        return self
+
+    def start(self, rows: int) -> LSTMState:
+        """The state after the begin mark."""
+        zeros = self.output.weight.new_zeros(rows, self.lstm.hidden_size)
+        bos = torch.full((rows,), self.spec.bos, device=zeros.device)
+        return self.advance(bos, (zeros, zeros))
+
+    def advance(self, tokens: Int[Tensor, " rows"], state: LSTMState) -> LSTMState:
+        """The state after one more token."""
+        return self.advance_embedded(self.embedding(tokens), state)
+
+    def advance_embedded(self, inputs: Float[Tensor, "rows embedding"], state: LSTMState) -> LSTMState:
+        """`advance` for a token given by its embedding, or by a mixture of embeddings (relaxed samples)."""
+        weights = (getattr(self.lstm, name) for name in self.lstm._all_weights[0])
+        return torch._VF.lstm_cell(self.dropout(inputs), state, *weights)
+
+    def logits(self, state: LSTMState) -> Float[Tensor, "rows vocab"]:
+        """Unnormalised log-probabilities of the next token."""
+        return self.vocabulary(state[0])
+
+    def vocabulary(self, outputs: Float[Tensor, "*rows hidden"]) -> Float[Tensor, "*rows vocab"]:
+        """Logits of the next token from the LSTM's outputs."""
+        return F.linear(self.dropout(outputs), self.output.weight, self.output.bias + self.never)
+
+    def outputs(self, tokens: Int[Tensor, "batch length"]) -> Float[Tensor, "batch length hidden"]:
+        """The LSTM's output before each token is read: ``vocabulary(outputs(y))[:, t]`` are the logits of y_t."""
+        bos = tokens.new_full((len(tokens), 1), self.spec.bos)
+        return self.lstm(self.dropout(self.embedding(torch.cat([bos, tokens[:, :-1]], 1))))[0]
+
+    def log_probs(self, tokens: Int[Tensor, "batch length"], temperature: float = 1.0) -> Float[Tensor, "batch length"]:
+        """log p(y_t | y_1..t-1) in nats under softmax(logits / temperature), differentiable; 0 at padding.
+
+        Logits are computed for words and end marks only.
+        """
+        mask = tokens != self.spec.pad
+        outputs, targets = self.outputs(tokens)[mask], tokens[mask]
+        step = max(1, MAX_LOGITS // self.spec.vocab_size)
+        values = torch.cat(
+            [
+                -F.cross_entropy(self.vocabulary(some) / temperature, words, reduction="none")
+                for some, words in zip(outputs.split(step), targets.split(step), strict=True)
+            ]
+        )
+        return values.new_zeros(tokens.shape).masked_scatter(mask, values)

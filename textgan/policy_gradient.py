@@ -1,0 +1,132 @@
+"""Policy gradients for sentences: rewards of prefixes by roll-outs, advantages, and the REINFORCE loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+from textgan.data.spec import TextSpec
+from textgan.sampling import Policy, State, complete
+
+Reward = Callable[[Tensor], Tensor]
+"""Rewards ``(rows,)`` of whole sentences ``(rows, T)``."""
+
+
+@torch.no_grad()
+def rollout_rewards(
+    policy: Policy,
+    spec: TextSpec,
+    tokens: Int[Tensor, "batch length"],
+    reward: Reward,
+    rollouts: int,
+    temperature: float = 1.0,
+    uniforms: Float[Tensor, "prefix rollout batch length"] | None = None,
+    max_rows: int = 2**16,
+    max_rewarded: int = 1024,
+) -> Float[Tensor, "batch length"]:
+    """What each token of a sentence is worth: the action value Q of SeqGAN (Yu et al., 2017, eq. 4).
+
+    Q_t = 1/N sum_n reward(y_1..t, completion_n) where N = `rollouts` completions follow `policy`, for the tokens
+    before the sentence's last; the last one has the reward of the sentence itself; padding has 0.
+
+    Every pair of prefix and roll-out is a row of one batch, which it joins when the prefix has been read, so that
+    T - 1 decoding steps do the work of N T T / 2. `uniforms` fixes the random numbers: ``uniforms[t - 1, n, b, s]``
+    draws token s of completion n of the first t tokens of sentence b (prefixes t = 1..T-1). A batch of more than
+    `max_rows` rows is worked off a few sentences at a time, and `reward` sees at most `max_rewarded` sentences.
+    """
+    at_once = max(1, max_rows // (rollouts * max(1, spec.length - 1)))
+    return torch.cat(
+        [
+            _rollout_rewards(
+                policy, spec, some, reward, rollouts, temperature,
+                None if uniforms is None else uniforms[:, :, first : first + len(some)], max_rewarded,
+            )
+            for first, some in zip(range(0, len(tokens), at_once), tokens.split(at_once), strict=True)
+        ]
+    )  # fmt: skip
+
+
+def _rollout_rewards(
+    policy: Policy,
+    spec: TextSpec,
+    tokens: Tensor,
+    reward: Reward,
+    rollouts: int,
+    temperature: float,
+    uniforms: Tensor | None,
+    max_rewarded: int,
+) -> Tensor:
+    batch, length = tokens.shape
+    mask = tokens != spec.pad
+    lengths = mask.sum(1)
+    positions = torch.arange(length, device=tokens.device)
+
+    # A fork is a sentence b and the position s of a prefix's last token, with more of the sentence to come.
+    open_prefix = positions[:-1, None] < lengths - 1  # (T-1, B)
+    position, sentence = open_prefix.nonzero(as_tuple=True)  # ordered by position
+    forks = sentence.split(open_prefix.sum(1).tolist())
+    completions = tokens[sentence].masked_fill(positions > position[:, None], spec.pad)
+    completions = completions.repeat_interleave(rollouts, 0)  # row = fork * N + roll-out
+    if uniforms is not None:
+        uniforms = uniforms[position, :, sentence].flatten(0, 1)
+
+    def arrivals() -> Iterator[tuple[int, State]]:
+        yield 0, None
+        state = policy.start(batch)
+        for read, forked in enumerate(forks):
+            state = policy.advance(tokens[:, read], state)
+            rows = forked.repeat_interleave(rollouts)
+            yield len(rows), tree_map(lambda x, rows=rows: x[rows], state)
+
+    complete(policy, spec, completions, arrivals(), temperature, uniforms)
+    values = torch.zeros(tokens.shape, device=tokens.device)
+    if len(sentence):
+        values[sentence, position] = _in_parts(reward, completions, max_rewarded).view(-1, rollouts).mean(1)
+    last = positions == lengths[:, None] - 1
+    return torch.where(last, _in_parts(reward, tokens, max_rewarded)[:, None], values)
+
+
+def _in_parts(reward: Reward, sentences: Tensor, rows: int) -> Tensor:
+    return torch.cat([reward(part) for part in sentences.split(rows)])
+
+
+def advantages(
+    rewards: Float[Tensor, "batch length"],
+    mask: Bool[Tensor, "batch length"],
+    baseline: Literal["none", "batch"],
+    normalize: bool,
+) -> Float[Tensor, "batch length"]:
+    """What the policy gradient weighs each token's log-probability with; 0 at padding.
+
+    Baseline "batch": the reward minus the mean reward that the *other* sentences have at the same position (0 where
+    no other sentence is as long). Other sentences are independent of this one, so the gradient stays unbiased,
+    which it would not with this sentence in the mean. `normalize` divides by the standard deviation over the
+    tokens of the batch, unless that is 0; this scales the gradient and, as the scale depends on the rewards, biases
+    it slightly.
+    """
+    rewards = rewards * mask
+    values = rewards
+    if baseline == "batch":
+        others = (mask.sum(0) - mask.long()).clamp(min=1)
+        values = (rewards - (rewards.sum(0) - rewards) / others) * mask
+    if normalize:
+        deviation = values[mask].std(correction=0)
+        values = values / torch.where(deviation > 1e-8, deviation, 1.0)
+    return values
+
+
+def reinforce_loss(
+    log_probs: Float[Tensor, "batch length"],
+    advantages: Float[Tensor, "batch length"],
+    mask: Bool[Tensor, "batch length"],
+) -> Float[Tensor, ""]:
+    """-1/B sum_b sum_t A_bt log p_bt: its gradient is minus an estimate of the gradient of the expected reward.
+
+    (Williams, 1992.) No gradient flows into the advantages.
+    """
+    return -(log_probs * advantages.detach() * mask).sum() / len(log_probs)

@@ -1,0 +1,350 @@
+"""Plays any game. Nothing in here has to do with text, with images or with any one GAN.
+
+For each move: everybody but the mover is frozen; the loss is computed (autocast if asked, in micro-batches if
+asked); one backward pass of the sum of its terms; the gradient is clipped; one optimiser step; running averages;
+`Move.after`; the log. Between steps: checkpoints, signals, and at the end of rounds measurements, which draw from a
+forked random number generator and so never change training.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils._pytree import tree_leaves, tree_map_only
+
+from textgan.checkpoint import CheckpointStore
+from textgan.collapse import CollapseWatch
+from textgan.errors import UserError
+from textgan.game import Act, Game, Move, Place, Turn, walk
+from textgan.progress import Progress
+from textgan.reproducibility import forked_rng, restore_rng, rng_state
+from textgan.signals import Interrupted, SignalFlag
+
+MEASURING_SEED = 20_180_711
+"""Measurements always draw from this seed, so that two of them differ by the networks alone."""
+
+
+@dataclass(frozen=True)
+class TrainerConfig:
+    """How a game is played, whatever game it is."""
+
+    device: str = "auto"
+    """Where to train: auto (CUDA if there is one, else the CPU), cpu, cuda, cuda:1, ..."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16: networks run under bfloat16 autocast; weights, optimisers and gradient penalties stay float32."""
+    micro_batch: int | None = None
+    """Examples a backward pass; a larger batch is split and its gradients are added up. None: never split."""
+    ema: float = 0.0
+    """Decay of running averages of all weights, in [0, 1); what is sampled and saved is the average. 0: off."""
+    evaluations: int = 10
+    """Measurements a stage, evenly spaced over its rounds. There is always one at its end."""
+    log_every: int = 10
+    """Steps a record of the losses in metrics.jsonl; each record holds means since the one before."""
+    checkpoint_every: float = 60.0
+    """Seconds between checkpoints. There is also one at the end of each stage."""
+    keep: int = 3
+    """Newest checkpoints kept, beside the best."""
+    best: str | None = None
+    """Metric whose lowest value marks the best checkpoint. None: what the data's evaluation says."""
+
+    def __post_init__(self) -> None:
+        positive = ("evaluations", "log_every", "keep")
+        for name in (*positive, *(["micro_batch"] if self.micro_batch is not None else [])):
+            if getattr(self, name) < 1:
+                raise UserError(f"trainer.{name} is {getattr(self, name)}; it must be at least 1")
+        if not 0 <= self.ema < 1:
+            raise UserError(f"trainer.ema is {self.ema}; it must be in [0, 1)")
+
+
+@runtime_checkable
+class Batches(Protocol):
+    """Where real examples come from; it knows its place and can be put back to it."""
+
+    def next(self, n: int) -> Any: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+class Measurement(NamedTuple):
+    """What was measured: a record for the log and the few numbers that are watched."""
+
+    values: dict[str, float]
+    records: Sequence[dict[str, Any]]
+
+
+class NonFiniteLoss(Exception):
+    """A loss or gradient is not a number any more. The message names the player, the terms and the step."""
+
+
+class Trainer:
+    """Plays `game` on `batches` from the beginning or, after `resume`, from a checkpoint.
+
+    Args:
+        log: takes each record (a JSON-able mapping) as it comes to be.
+        measure: ``(game, at the end of a stage?) -> Measurement``; called with the game in eval mode.
+        watch: warns of collapse, given the measured values.
+    """
+
+    def __init__(
+        self,
+        game: Game,
+        batches: Batches,
+        config: TrainerConfig,
+        checkpoints: CheckpointStore | None = None,
+        log: Callable[[dict[str, Any]], None] = lambda record: None,
+        measure: Callable[[Game, bool], Measurement] | None = None,
+        watch: CollapseWatch | None = None,
+    ) -> None:
+        self.device = choose_device(config.device)
+        self.game = game.to(self.device)
+        self.stages = game.stages()
+        self.optimizers = game.optimizers()
+        self.place = Place()
+        self.step = 0
+        self.seconds = 0.0
+        self._batches, self._config, self._checkpoints = batches, config, checkpoints
+        self._log, self._measure, self._watch = log, measure, watch
+        self._players = {
+            player: [p for group in optimizer.param_groups for p in group["params"]]
+            for player, optimizer in self.optimizers.items()
+        }
+        self._averages = _running_averages(self._players, config.ema) if config.ema else {}
+        self._sums: dict[str, dict[str, Tensor]] = defaultdict(dict)
+        self._counts: dict[str, int] = defaultdict(int)
+        self._best: float | None = None
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole plan."""
+        return sum(stage.steps for stage in self.stages)
+
+    def play(self, progress: Progress | None = None) -> None:
+        """Make every step of the plan that has not been made yet.
+
+        Raises:
+            Interrupted: on SIGINT or SIGTERM, after the step is finished and a checkpoint is written.
+            NonFiniteLoss: before a checkpoint could hold the damage.
+        """
+        self._progress = progress or Progress(self.steps, self.step, line_seconds=math.inf)
+        started = last_checkpoint = time.monotonic()
+        seconds_before = self.seconds
+        plan = walk(self.stages, self.place)
+        place = next(plan, None)
+        with SignalFlag() as signals:
+            while place is not None:
+                self.make(place)
+                self.step += 1
+                self.seconds = seconds_before + time.monotonic() - started
+                following = next(plan, None)
+                ends_stage = following is None or following.stage != place.stage
+                ends_round = ends_stage or following.round != place.round  # type: ignore[union-attr]
+                self._progress.advance(self._where(place))
+                if self.step % self._config.log_every == 0 or ends_stage:
+                    self._flush_losses(place)
+                self.place = following or Place(stage=len(self.stages))
+                is_best = ends_round and self._look(place, ends_stage)
+                due = time.monotonic() - last_checkpoint >= self._config.checkpoint_every
+                if ends_stage or is_best or due or signals.received:
+                    self._flush_losses(place)
+                    self._save(is_best)
+                    last_checkpoint = time.monotonic()
+                if signals.received:
+                    self._event(place, f"stopped by signal {signals.received}")
+                    raise Interrupted(signals.received)
+                place = following
+
+    def resume(self) -> bool:
+        """Continue from the newest whole checkpoint; False if there is none."""
+        loaded = self._checkpoints.load() if self._checkpoints else None
+        if loaded is None:
+            return False
+        self.step, state = loaded
+        self.game.load_state_dict(state["game"])
+        for player, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][player])
+        for player, average in self._averages.items():
+            average.load_state_dict(state["averages"][player])
+        self.place = Place(*state["place"])
+        self.seconds = state["seconds"]
+        self._best = state["best"]
+        self._batches.load_state_dict(state["batches"])
+        if self._watch:
+            self._watch.load_state_dict(state["watch"])
+        restore_rng(state["rng"])
+        return True
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Inside, the game's weights are their running averages (where these are kept)."""
+        former = {player: [p.detach().clone() for p in self._players[player]] for player in self._averages}
+        for player, average in self._averages.items():
+            _copy(average.module, self._players[player])
+        try:
+            yield
+        finally:
+            for player, weights in former.items():
+                _copy(weights, self._players[player])
+
+    def make(self, place: Place) -> None:
+        """One step: the move or act at `place`."""
+        stage = self.stages[place.stage]
+        move = stage.moves[place.move]
+        turn = Turn(stage.name, place.round, place.round / stage.rounds)
+        if isinstance(move, Act):
+            with torch.no_grad():
+                move.do(turn)
+        else:
+            self._update(move, turn)
+
+    def _update(self, move: Move, turn: Turn) -> None:
+        mover = self._players[move.player]
+        self.game.requires_grad_(False)
+        for parameter in mover:
+            parameter.requires_grad_(True)
+        optimizer = self.optimizers[move.player]
+        optimizer.zero_grad(set_to_none=True)
+        values: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.device))
+        batch = _to(self._batches.next(self.game.batch_size), self.device)
+        for part, share in _split(batch, self._config.micro_batch):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self._config.precision == "bf16"):
+                loss = move.loss(part, turn)
+            (share * torch.stack([term.float() for term in loss.terms.values()]).sum()).backward()
+            for name, value in {**loss.terms, **loss.info}.items():
+                values[name] = values[name] + share * value.detach().float()
+        values["gradient_norm"] = norm = nn.utils.get_total_norm([p.grad for p in mover if p.grad is not None])
+        if move.clip is not None:
+            nn.utils.clip_grads_with_norm_(mover, move.clip, norm)
+        # Reading a value makes the host wait for a GPU, which is therefore asked at log steps only; a checkpoint is
+        # never written before it was asked (`_flush_losses`).
+        if self.device.type == "cpu":
+            self._check_finite(move.player, values, turn.stage)
+        optimizer.step()
+        if self._averages:
+            self._averages[move.player].update_parameters(nn.ParameterList(mover))
+        if move.after is not None:
+            with torch.no_grad():
+                move.after()
+        sums = self._sums[move.player]
+        for name, value in values.items():
+            sums[name] = sums[name] + value if name in sums else value
+        self._counts[move.player] += 1
+
+    def _flush_losses(self, place: Place) -> None:
+        for player, sums in self._sums.items():
+            means = {name: value / self._counts[player] for name, value in sums.items()}
+            self._check_finite(player, means, self.stages[place.stage].name)
+            numbers = {name: value.item() for name, value in means.items()}
+            self._record(place, kind="loss", player=player, values=numbers)
+            self._progress.values({f"{player}/{name}": x for name, x in numbers.items() if name != "gradient_norm"})
+        self._sums.clear()
+        self._counts.clear()
+
+    def _check_finite(self, player: str, values: dict[str, Tensor], stage: str) -> None:
+        if torch.stack(list(values.values())).isfinite().all():
+            return
+        bad = ", ".join(f"{name} = {value.item():g}" for name, value in values.items() if not value.isfinite())
+        raise NonFiniteLoss(f"{player}'s loss is not finite at step {self.step} ({stage}): {bad}")
+
+    def _look(self, place: Place, ends_stage: bool) -> bool:
+        """Measure, if it is time to. True if this was the best measurement so far."""
+        rounds = self.stages[place.stage].rounds
+        due = ends_stage or (place.round + 1) % math.ceil(rounds / self._config.evaluations) == 0
+        if self._measure is None or not due:
+            return False
+        self.game.eval()
+        with forked_rng(MEASURING_SEED), self.averaged(), torch.no_grad():
+            measurement = self._measure(self.game, ends_stage)
+        self.game.train()
+        for record in measurement.records:
+            self._record(place, **record)
+        for message in self._watch.check(measurement.values) if self._watch else ():
+            self._record(place, kind="warning", message=message)
+            self._progress.note(f"collapse watch: {message}")
+        value = measurement.values.get(self._config.best) if self._config.best else None
+        if value is None or (self._best is not None and value >= self._best):
+            return False
+        self._best = value
+        return True
+
+    def _save(self, is_best: bool) -> None:
+        if self._checkpoints is None:
+            return
+        state = {
+            "game": self.game.state_dict(),
+            "optimizers": {player: optimizer.state_dict() for player, optimizer in self.optimizers.items()},
+            "averages": {player: average.state_dict() for player, average in self._averages.items()},
+            "place": tuple(self.place),
+            "seconds": self.seconds,
+            "best": self._best,
+            "batches": self._batches.state_dict(),
+            "watch": self._watch.state_dict() if self._watch else None,
+            "rng": rng_state(),
+        }
+        best = {"metric": self._config.best, "value": self._best} if is_best else None
+        self._checkpoints.save(self.step, state, best)
+
+    def _record(self, place: Place, **what: Any) -> None:
+        where = {"step": self.step, "stage": self.stages[place.stage].name, "round": place.round}
+        self._log({**what, **where, "seconds": round(self.seconds, 3)})
+
+    def _event(self, place: Place, message: str) -> None:
+        self._record(place, kind="event", message=message)
+
+    def _where(self, place: Place) -> str:
+        stage = self.stages[place.stage]
+        return f"{stage.name} {place.round + 1}/{stage.rounds}"
+
+
+def choose_device(name: str) -> torch.device:
+    """`name` as a torch device; "auto" is CUDA where there is one.
+
+    Raises:
+        UserError: no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UserError(f"trainer.device is {name!r}; it must be auto, cpu, cuda or cuda:N") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"trainer.device is {name!r}, but there are {torch.cuda.device_count()} CUDA devices here")
+    return device
+
+
+def _to(batch: Any, device: torch.device) -> Any:
+    return tree_map_only(Tensor, lambda tensor: tensor.to(device, non_blocking=True), batch)
+
+
+def _split(batch: Any, size: int | None) -> Iterator[tuple[Any, float]]:
+    """`batch` in parts of at most `size` examples, each with its share of the whole."""
+    n = len(tree_leaves(batch)[0])
+    size = size or n
+    for start in range(0, n, size):
+        part = tree_map_only(Tensor, itemgetter(slice(start, start + size)), batch)
+        yield part, min(size, n - start) / n
+
+
+def _running_averages(players: dict[str, list[nn.Parameter]], decay: float) -> dict[str, AveragedModel]:
+    """An average for each player; two players that move the same weights (two optimisers) share one."""
+    averages: dict[tuple[int, ...], AveragedModel] = {}
+    for weights in players.values():
+        average = AveragedModel(nn.ParameterList(weights), multi_avg_fn=get_ema_multi_avg_fn(decay))
+        averages.setdefault(tuple(map(id, weights)), average)
+    return {player: averages[tuple(map(id, weights))] for player, weights in players.items()}
+
+
+@torch.no_grad()
+def _copy(source: Any, target: Sequence[nn.Parameter]) -> None:
+    for there, here in zip(source, target, strict=True):
+        here.copy_(there)
