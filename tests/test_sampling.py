@@ -24,7 +24,7 @@ def assert_distributed(counts, probabilities) -> None:
     assert statistic < freedom + 5 * math.sqrt(2 * freedom)
 
 
-@pytest.mark.parametrize("vocab", [2, 7, 64, 65, 300])
+@pytest.mark.parametrize("vocab", [3, 7, 64, 65, 300])
 @pytest.mark.parametrize("temperature", [1.0, 0.5, 2.0])
 def test_draws_have_the_softmax_frequencies(vocab, temperature):
     torch.manual_seed(vocab)
@@ -107,11 +107,11 @@ ORACLE = TextSpec(80, 9, train_size=0, bos=0, eos=NONE, pad=NONE, unk=NONE)
 
 
 @pytest.mark.parametrize("spec", [TEXT, ORACLE])
-@pytest.mark.parametrize("max_logits", [None, 1, 700])
-def test_sample_equals_one_sentence_at_a_time(spec, max_logits):
+@pytest.mark.parametrize("at_once", [None, 1, 9])
+def test_sample_equals_one_sentence_at_a_time(spec, at_once):
     policy, uniforms = small_lstm(spec), torch.rand(40, 9)
     policy.output.bias.data[2] = 4.0  # some sentences end
-    drawn = sample(policy, spec, 40, 0.8, uniforms, max_logits)
+    drawn = sample(policy, spec, 40, 0.8, uniforms, at_once)
     for row, numbers in zip(drawn.tolist(), uniforms, strict=True):
         state, words = policy.start(1), []
         for number in numbers:
@@ -140,5 +140,5 @@ def test_sampling_records_no_gradient_and_follows_the_seed():
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, math.nan])
 def test_temperature_must_be_positive(temperature):
-    with pytest.raises(UserError, match="temperature .* must be greater than 0"):
+    with pytest.raises(UserError, match=r"temperature .* must be greater than 0"):
         sample(small_lstm(TEXT), TEXT, 1, temperature)

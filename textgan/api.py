@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from textgan import registry
-from textgan.command_line import flags_of
-from textgan.config import parse_train_command
+from textgan.config import train_command
 from textgan.experiment import play, prepare, run_folder
 
 
 def train(name: str, options: Mapping[str, Any]) -> Path:
     """See `textgan.train`."""
     entry = registry.find(name)
-    command = parse_train_command(entry, flags_of(options), f"textgan.train({name!r})")
+    command = train_command(entry, options, f"textgan.train({name!r})")
     parts = prepare(entry, command.settings)
     run = run_folder(entry, command, parts)
     play(entry, parts, run, command.resume)

@@ -40,8 +40,8 @@ def parse(kind: Any, args: Sequence[str], prog: str, description: str | None = N
             raise UserError(_one_line(complaint.getvalue())) from None
 
 
-def preset_arguments(path: Path) -> list[str]:
-    """The flags that a YAML preset stands for: ``{game: {rollouts: 4}}`` is ``--game.rollouts 4``.
+def read_preset(path: Path) -> dict[str, Any]:
+    """The options in a YAML file.
 
     Raises:
         UserError: no such file, not YAML, or not a mapping.
@@ -55,7 +55,7 @@ def preset_arguments(path: Path) -> list[str]:
         raise UserError(f"the preset {path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise UserError(f"the preset {path} is a {type(content).__name__}; it must be a mapping of options to values")
-    return flags_of(content)
+    return content
 
 
 def _find_preset(path: Path) -> Path:
@@ -70,23 +70,25 @@ def _find_preset(path: Path) -> Path:
     raise UserError(f"there is no preset {path}; it must be a YAML file or one of: {known}")
 
 
-def flags_of(options: Mapping[str, Any]) -> list[str]:
-    """Nested options as flags: ``{game: {rollouts: 4}}`` is ``--game.rollouts 4``."""
-    return list(_flags(options))
+def flags_of(options: Mapping[str, Any], default: Any, prefix: str = "--") -> list[str]:
+    """Nested options as flags: ``{game: {rollouts: 4}}`` is ``--game.rollouts 4``.
 
-
-def _flags(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    for key, value in mapping.items():
-        name = f"{prefix}{str(key).replace('_', '-')}"
-        if isinstance(value, dict):
-            yield from _flags(value, f"{name}.")
-        elif isinstance(value, bool):
-            *groups, last = name.split(".")
-            yield "--" + ".".join([*groups, last if value else f"no-{last}"])
+    `default` is an instance of what they will be parsed as: an option that is on or off by default is a flag of its
+    own (``--resume``, ``--no-resume``), any other takes a value.
+    """
+    flags: list[str] = []
+    for key, value in options.items():
+        name = key.replace("_", "-")
+        known = getattr(default, key.replace("-", "_"), None)
+        if isinstance(value, Mapping):
+            flags += flags_of(value, known, f"{prefix}{name}.")
+        elif isinstance(value, bool) and isinstance(known, bool):
+            flags.append(f"{prefix}{name}" if value else f"{prefix}no-{name}")
         elif isinstance(value, list | tuple):
-            yield from (f"--{name}", *map(str, value))
+            flags += [f"{prefix}{name}", *map(str, value)]
         else:
-            yield from (f"--{name}", str(value))
+            flags += [f"{prefix}{name}", str(value)]
+    return flags
 
 
 def run(main: Callable[[list[str]], None]) -> None:

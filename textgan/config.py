@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from textgan.command_line import flags_of, parse, preset_arguments
+from textgan.command_line import flags_of, parse, read_preset
 from textgan.data.settings import DataConfig
 from textgan.errors import UserError
 from textgan.evaluation import EvaluationConfig
@@ -82,9 +82,9 @@ def parse_train_command(entry: Entry, flags: Sequence[str], prog: str) -> TrainC
         default = _tiny(entry)
     before: list[str] = []
     if command.resume:
-        before = _saved_flags(entry, command)
+        before = flags_of(_saved_options(entry, command), default)
     elif command.preset is not None:
-        before = preset_arguments(command.preset)
+        before = flags_of(read_preset(command.preset), default)
         try:
             parse(kind, before, prog, default=default)
         except UserError as error:
@@ -92,13 +92,18 @@ def parse_train_command(entry: Entry, flags: Sequence[str], prog: str) -> TrainC
     return parse(kind, [*before, *flags], prog, default=default)
 
 
-def _saved_flags(entry: Entry, command: TrainCommand) -> list[str]:
+def train_command(entry: Entry, options: Mapping[str, Any], prog: str) -> TrainCommand:
+    """`parse_train_command` for options given as a mapping."""
+    return parse_train_command(entry, flags_of(options, TrainCommand(game=entry.config())), prog)
+
+
+def _saved_options(entry: Entry, command: TrainCommand) -> dict[str, Any]:
     if command.run is None:
         raise UserError("--resume needs --run DIR, the folder of the run to go on with")
     saved = Run.open(command.run).config()
-    if saved["name"] != entry.name:
-        raise UserError(f"{command.run} is a run of {saved['name']!r}; it cannot be resumed as {entry.name!r}")
-    return flags_of({key: value for key, value in saved.items() if key != "name"})
+    if saved.pop("name") != entry.name:
+        raise UserError(f"{command.run} is a run of another game; it cannot be resumed as {entry.name!r}")
+    return saved
 
 
 def _tiny(entry: Entry) -> TrainCommand:
@@ -117,7 +122,8 @@ def from_mapping(entry: Entry, mapping: Mapping[str, Any]) -> Settings:
         UserError: a key or a type that this version does not know.
     """
     options = {key: value for key, value in mapping.items() if key != "name"}
-    return parse(Settings[entry.config], flags_of(options), entry.name)  # type: ignore[name-defined]
+    flags = flags_of(options, Settings(game=entry.config()))
+    return parse(Settings[entry.config], flags, entry.name)  # type: ignore[name-defined]
 
 
 def as_mapping(name: str, settings: Settings) -> dict[str, Any]:

@@ -24,12 +24,6 @@ State = Any
 BLOCK = 64
 """Tokens a block of `draw`."""
 
-CPU_LOGITS = 2**21
-"""Logits held at once on a CPU: 8 MB, measured to be fast. Fewer pay for more calls, more for memory traffic."""
-
-GPU_LOGITS = 2**27
-"""Logits held at once on a GPU: 512 MB."""
-
 
 @runtime_checkable
 class Policy(Protocol):
@@ -48,10 +42,12 @@ class Policy(Protocol):
         """log p(y_t | y_1..t-1) in nats, differentiable; 0 at padding."""
 
 
+@torch.no_grad()
 def draw(
     logits: Float[Tensor, "rows vocab"],
     temperature: float = 1.0,
     uniforms: Float[Tensor, " rows"] | None = None,
+    scratch: Float[Tensor, "at_least_rows padded_vocab"] | None = None,
 ) -> Int[Tensor, " rows"]:
     """One token a row from ``softmax(logits / temperature)`` by inversion of its distribution function.
 
@@ -59,16 +55,17 @@ def draw(
     of blocks of 64 tokens, then within the block, so that no cumulative sum over the vocabulary is formed. All in
     fp32, whose uniform numbers resolve 2^-24: a token rarer than that is drawn at about, not exactly, its rate.
     A token of probability zero is never drawn, whatever the rounding.
+
+    `scratch` (from `scratch_for`) saves a caller of many draws the time that a system takes to hand out fresh memory.
     """
     rows, vocab = logits.shape
-    blocks = -(-vocab // BLOCK)
-    logits = logits.float()
-    weights = torch.empty(rows, blocks * BLOCK, device=logits.device)
+    weights = scratch_for(rows, vocab, logits.device) if scratch is None else scratch[:rows]
     weights[:, vocab:] = -torch.inf
+    logits = logits.float()
     torch.sub(logits, logits.amax(-1, keepdim=True), out=weights[:, :vocab])
     if temperature != 1:
         weights.div_(temperature)
-    weights = weights.exp_().view(rows, blocks, BLOCK)
+    weights = weights.exp_().view(rows, -1, BLOCK)
     if uniforms is None:
         uniforms = torch.rand(rows, device=logits.device)
 
@@ -80,6 +77,18 @@ def draw(
     within = weights.gather(1, block[:, :, None].expand(-1, -1, BLOCK)).squeeze(1)
     token = _first_beyond(target - before, within.cumsum(-1), within)
     return (block * BLOCK + token).squeeze(1)
+
+
+def scratch_for(rows: int, vocab: int, device: torch.device) -> Float[Tensor, "rows padded_vocab"]:
+    """Memory for the weights of `draw`: whole blocks of tokens."""
+    return torch.empty(rows, -(-vocab // BLOCK) * BLOCK, device=device)
+
+
+def rows_at_once(vocab: int, device: torch.device) -> int:
+    """Of how many rows the logits are best held at once: 4 MB on a CPU, whose cache they should not leave, or 256
+    rows if these are more, as fewer do not repay reading the output layer's weights; 512 MB on a GPU.
+    """
+    return max(256, 2**20 // vocab) if device.type == "cpu" else max(1, 2**27 // vocab)
 
 
 def _first_beyond(
@@ -102,19 +111,19 @@ def sample(
     n: int,
     temperature: float = 1.0,
     uniforms: Float[Tensor, "n length"] | None = None,
-    max_logits: int | None = None,
+    at_once: int | None = None,
 ) -> Int[Tensor, "n length"]:
     """`n` sentences of the policy: words, the end mark (unless the length runs out first), padding.
 
-    `uniforms` fixes the random numbers: one for each sentence and position. At most `max_logits` logits are held at
-    once (default: `CPU_LOGITS` or `GPU_LOGITS`). Networks with dropout should be in eval mode.
+    `uniforms` fixes the random numbers: one for each sentence and position. The logits of
+    `at_once` rows are held at once (default: `rows_at_once`). Networks with dropout should be in eval mode.
     Raises `UserError` for a temperature that is not positive.
     """
     state = policy.start(n)
     device = _device_of(state)
     sentences = torch.full((n, spec.length), spec.pad, device=device)
     arrivals = chain([(n, state)], repeat((0, None), spec.length - 1))
-    return complete(policy, spec, sentences, arrivals, temperature, uniforms, max_logits)
+    return complete(policy, spec, sentences, arrivals, temperature, uniforms, at_once)
 
 
 def complete(
@@ -124,7 +133,7 @@ def complete(
     arrivals: Iterable[tuple[int, State]],
     temperature: float = 1.0,
     uniforms: Float[Tensor, "rows length"] | None = None,
-    max_logits: int | None = None,
+    at_once: int | None = None,
 ) -> Int[Tensor, "rows length"]:
     """Writes the rest of every sentence, in place; all unfinished ones draw their next token together.
 
@@ -135,9 +144,7 @@ def complete(
     if not temperature > 0:
         raise UserError(f"temperature (={temperature}) must be greater than 0")
     device = sentences.device
-    if max_logits is None:
-        max_logits = CPU_LOGITS if device.type == "cpu" else GPU_LOGITS
-    rows_at_once = max(1, max_logits // spec.vocab_size)
+    scratch = scratch_for(at_once or rows_at_once(spec.vocab_size, device), spec.vocab_size, device)
     rows = torch.empty(0, dtype=torch.int64, device=device)  # those being written
     ended = torch.empty(0, dtype=torch.bool, device=device)
     state, joined = None, 0
@@ -152,7 +159,7 @@ def complete(
         if not len(rows):
             continue
         numbers = torch.rand(len(rows), device=device) if uniforms is None else uniforms[rows, position]
-        tokens = _draw_in_parts(policy, state, temperature, numbers, rows_at_once)
+        tokens = _draw_in_parts(policy, state, temperature, numbers, scratch)
         sentences[rows, position] = tokens.masked_fill(ended, spec.pad)
         if spec.eos == NONE:
             continue
@@ -164,10 +171,10 @@ def complete(
     return sentences
 
 
-def _draw_in_parts(policy: Policy, state: State, temperature: float, uniforms: Tensor, rows: int) -> Tensor:
-    """A token for every row of the state, `rows` rows at a time."""
-    parts = [slice(first, first + rows) for first in range(0, len(uniforms), rows)]
-    return torch.cat([draw(policy.logits(_take(state, p)), temperature, uniforms[p]) for p in parts])
+def _draw_in_parts(policy: Policy, state: State, temperature: float, uniforms: Tensor, scratch: Tensor) -> Tensor:
+    """A token for every row of the state, as many rows at a time as the scratch memory has."""
+    parts = [slice(first, first + len(scratch)) for first in range(0, len(uniforms), len(scratch))]
+    return torch.cat([draw(policy.logits(_take(state, p)), temperature, uniforms[p], scratch) for p in parts])
 
 
 def _take(state: State, rows: Tensor | slice) -> State:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import datasets
 import pytest
 
 from textgan.data import readers
@@ -94,7 +95,7 @@ def test_a_line_as_long_as_the_cap_is_accepted(tmp_path: Path) -> None:
 def test_the_longest_string_of_a_python_file_is_read_without_running_it(tmp_path: Path) -> None:
     program = 'raise SystemExit("no")\nshort = """ab"""\nlong = f(1, """x \\\\ "quoted" \\"""\nend""")\n'
     path = written(tmp_path / "a.py", program)
-    assert [row.text for row in readers.python_string(path)] == ['x \\ "quoted" """\nend'.replace('"""', '"""')]
+    assert [row.text for row in readers.python_string(path)] == ['x \\ "quoted" """\nend']
     with pytest.raises(UserError, match="no triple-quoted string"):
         list(readers.python_string(written(tmp_path / "b.py", "x = 1\n")))
 
@@ -121,6 +122,18 @@ def test_a_folder_is_read_in_the_order_of_its_files(tmp_path: Path) -> None:
 
 
 def test_a_hub_dataset_out_of_reach_is_one_line() -> None:
-    with pytest.raises(UserError, match="^hf:no/such_data cannot be had: .+") as caught:
+    with pytest.raises(UserError, match=r"^hf:no/such_data cannot be had: .+") as caught:
         readers.hub("no/such_data")
     assert "\n" not in str(caught.value)
+
+
+def test_a_hub_dataset_gives_the_rows_of_its_training_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    train = datasets.Dataset.from_dict({"text": ["a", "b"], "other": ["c", None], "n": [1, 2]})
+    splits = datasets.DatasetDict({"test": train.select([0]), "train": train})
+    monkeypatch.setattr(datasets, "load_dataset", lambda name: splits)
+    fingerprint, rows = readers.hub("some/name")
+    assert [row.text for row in rows()] == ["a", "b"]
+    assert fingerprint == train._fingerprint
+    assert [row.text for row in readers.hub("some/name", ["other"])[1]()] == ["c", ""]
+    with pytest.raises(UserError, match=r"hf:some/name has no field 'n'; it has: text, other"):
+        readers.hub("some/name", ["n"])

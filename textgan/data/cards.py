@@ -122,7 +122,7 @@ def _card_source(card: Card, given: str, fields: list[str]) -> Source:
     options = dict(card.read)
     kind = options.pop("kind")
     if kind not in READERS:
-        raise UserError(f"corpus {card.name!r} is not text: {card.about}")
+        raise UserError(f"corpus {card.name!r} is not text: {card.title}")
     if fields and kind != "file":
         raise UserError(f"corpus {card.name!r} has no fields, but field {fields[0]!r} is asked for")
     if fields:

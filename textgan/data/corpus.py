@@ -18,7 +18,7 @@ from textgan.data.spec import TextSpec
 from textgan.data.splits import Split
 from textgan.data.tokenizer import Tokenizer
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever the same sentences may be prepared differently than before, so that no old cache is found."""
 
 log = logging.getLogger(__name__)

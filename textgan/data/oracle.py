@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class Oracle(LSTMGenerator):
         generator = torch.Generator().manual_seed(seed)
         for parameter in oracle.parameters():
             parameter.normal_(generator=generator)
-        oracle.lstm.bias_hh_l0.zero_()
+        oracle.state_dict()["lstm.bias_hh_l0"].zero_()
         return oracle
 
     @classmethod
@@ -65,7 +66,7 @@ class Oracle(LSTMGenerator):
                 raise UserError(f"oracle file {path} holds {name!r}: it must hold {', '.join(PARAMETERS)}")
         for name in ("embedding.weight", "output.weight"):
             if weights[name].ndim != 2:
-                raise UserError(f"oracle file {path}: {name!r} has shape {list(weights[name].shape)}, not 2 axes")
+                raise UserError(f"oracle file {path}: {name!r} has shape {list(weights[name].shape)}, must have 2 axes")
         vocab_size, embedding = weights["embedding.weight"].shape
         oracle = cls(vocab_size, embedding, weights["output.weight"].shape[1], length)
         for name, expected in oracle.state_dict().items():
@@ -128,8 +129,6 @@ class OracleReport:
     train: int
     valid: int
     test: int
-    entropy: float
-    """The oracle's NLL of its own test sentences in nats per token: an estimate of its entropy rate."""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -138,12 +137,14 @@ class OracleReport:
         return [
             f"oracle {self.parameters}: {self.vocab_size} words, sentences of {self.length}",
             f"sentences drawn: {self.train} train, {self.valid} valid, {self.test} test",
-            f"its own NLL: {self.entropy:.3f} nats per token",
         ]
 
 
 class OracleCorpus:
-    """A corpus drawn from an oracle, with the face of `textgan.data.corpus.TextCorpus` and the oracle itself."""
+    """A corpus drawn from an oracle, with the face of `textgan.data.corpus.TextCorpus` and the oracle itself.
+
+    A split is drawn, with a seed of its own, when it is first asked for.
+    """
 
     def __init__(self, oracle: Oracle, parameters: str, train_size: int, held_out: int, seed: int) -> None:
         spec = oracle.spec
@@ -151,10 +152,23 @@ class OracleCorpus:
         self.oracle = oracle
         self.spec = TextSpec(spec.vocab_size, spec.length, train_size, spec.bos, spec.eos, spec.pad, spec.unk)
         self.tokenizer = DecimalTokenizer(spec.vocab_size)
-        sizes = (train_size, held_out, held_out)
-        rows = [oracle.sample(size, seed=len(sizes) * seed + k) for k, size in enumerate(sizes)]
-        self.train, self.valid, self.test = map(OracleSplit, rows)
-        self.report = OracleReport(parameters, spec.vocab_size, spec.length, *sizes, entropy=oracle.nll(rows[2]))
+        self.report = OracleReport(parameters, spec.vocab_size, spec.length, train_size, held_out, held_out)
+        self._seed = seed
+
+    @cached_property
+    def train(self) -> OracleSplit:
+        """The sentences to learn from."""
+        return OracleSplit(self.oracle.sample(self.report.train, 3 * self._seed))
+
+    @cached_property
+    def valid(self) -> OracleSplit:
+        """The sentences to choose by."""
+        return OracleSplit(self.oracle.sample(self.report.valid, 3 * self._seed + 1))
+
+    @cached_property
+    def test(self) -> OracleSplit:
+        """The sentences to report on."""
+        return OracleSplit(self.oracle.sample(self.report.test, 3 * self._seed + 2))
 
 
 def open_oracle(

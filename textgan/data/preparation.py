@@ -92,6 +92,7 @@ def prepare(source: Source, held_out: Source | None, settings: Settings, folder:
     ):
         writers = {"train": train, "valid": valid, "test": test}
         read, digest = _distribute(source, settings, writers, to=None if held_out is None else "train")
+        prepared = {"sentences": read.sentences, "sha256": digest}
         if held_out is not None:
             more, _ = _distribute(held_out, settings, writers, to="held out")
             read = Count(*(a + b for a, b in zip(vars(read).values(), vars(more).values(), strict=True)))
@@ -108,7 +109,7 @@ def prepare(source: Source, held_out: Source | None, settings: Settings, folder:
             counts[split].duplicates = len(hashes) - len(rule.training)
     report = _report(source, settings, tokenizer, read, counts)
     _require_sentences(report, settings)
-    made = {"report": report.as_dict(), "prepared": {"sentences": read.sentences, "sha256": digest}}
+    made = {"report": report.as_dict(), "prepared": prepared}
     (folder / "corpus.json").write_text(json.dumps(made, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -207,6 +208,6 @@ def _require_sentences(report: CorpusReport, settings: Settings) -> None:
             raise UserError(
                 f"corpus {report.corpus!r}: no sentence for split {split!r}: of {report.sentences:,} read there are "
                 f"{report.train:,} to train, {report.valid:,} to validate, {report.test:,} to test (valid "
-                f"{settings.valid:g}, test {settings.test:g}; {report.leaks:,} leaks left out); more sentences or "
-                f"larger fractions are needed"
+                f"{settings.valid:g}, test {settings.test:g}; left out as not new: {report.held_out_duplicates:,} "
+                f"duplicates, {report.leaks:,} training sentences); more sentences or larger fractions are needed"
             )

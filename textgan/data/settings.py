@@ -22,8 +22,7 @@ class DataConfig:
     vocab_size: int | None = None
     """Most token ids, the four marks included; the rarest tokens become <unk>. Default: 20000, for bpe 8000."""
     min_count: int | None = None
-    """Tokens seen fewer times in the training split become <unk>; for bpe, the count a merge needs. Default: 1, for bpe
-    2."""
+    """Tokens seen fewer times in training become <unk>; for bpe, what a merge needs. Default: 1, for bpe 2."""
     lower: bool | None = None
     """Bring text to lower case. Default: False."""
     max_length: int | None = None
@@ -37,8 +36,7 @@ class DataConfig:
     test: float | None = None
     """Fraction of the sentences in the test split. Default: 0.1."""
     held_out: str | None = None
-    """Another corpus whose sentences are the validation and test splits, in the proportion of these two fractions; all
-    of the first corpus is then the training split. Default: none."""
+    """Another corpus, split in this proportion into validation and test; the first is all training. Default: none."""
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from textgan.data.spec import TextSpec
+from textgan.sampling import rows_at_once
 
 LSTMState = tuple[Tensor, Tensor]
 """Output h and cell c of each row, both ``(rows, hidden)``."""
-
-MAX_LOGITS = 2**22
-"""Logits that `LSTMGenerator.log_probs` computes at once; without gradients this bounds its memory."""
 
 
 class LSTMGenerator(nn.Module):
@@ -73,15 +71,19 @@ class LSTMGenerator(nn.Module):
     def log_probs(self, tokens: Int[Tensor, "batch length"], temperature: float = 1.0) -> Float[Tensor, "batch length"]:
         """log p(y_t | y_1..t-1) in nats under softmax(logits / temperature), differentiable; 0 at padding.
 
-        Logits are computed for words and end marks only.
+        Logits are computed for words and end marks only and, where no gradient is recorded, for a few rows at a time.
         """
         mask = tokens != self.spec.pad
         outputs, targets = self.outputs(tokens)[mask], tokens[mask]
-        step = max(1, MAX_LOGITS // self.spec.vocab_size)
-        values = torch.cat(
-            [
-                -F.cross_entropy(self.vocabulary(some) / temperature, words, reduction="none")
-                for some, words in zip(outputs.split(step), targets.split(step), strict=True)
-            ]
-        )
+        rows = rows_at_once(self.spec.vocab_size, tokens.device)
+        if torch.is_grad_enabled():  # every row's logits are kept for the backward pass anyway
+            rows = max(1, len(targets))
+        parts = zip(outputs.split(rows), targets.split(rows), strict=True)
+        values = torch.cat([self._log_probs(*part, temperature) for part in parts])
         return values.new_zeros(tokens.shape).masked_scatter(mask, values)
+
+    def _log_probs(self, outputs: Tensor, targets: Tensor, temperature: float) -> Tensor:
+        logits = self.vocabulary(outputs)
+        if temperature != 1:
+            logits = logits / temperature
+        return -F.cross_entropy(logits, targets, reduction="none")

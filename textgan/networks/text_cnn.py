@@ -75,7 +75,8 @@ class TextCNN(nn.Module):
         image = inputs.unsqueeze(1).permute(0, 3, 1, 2)  # (B, E, 1, T)
         found = []
         for window in self.windows:
-            assert isinstance(window, nn.Conv1d) and window.bias is not None
+            assert isinstance(window, nn.Conv1d)
+            assert window.bias is not None
             width = window.kernel_size[0]
             kernel = window.weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
             score = F.conv2d(image, kernel).squeeze(2).transpose(1, 2)  # (B, T - width + 1, F)
