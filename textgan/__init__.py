@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,10 @@ from textgan.errors import UserError
 
 if TYPE_CHECKING:
     from textgan.model import Model
+
+# OpenMP's threads spin while they wait for each other. As soon as another process wants a core, that makes a step
+# ten times slower; sleeping costs an idle machine next to nothing. Read when torch is first imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
 __all__ = ["UserError", "__version__", "load", "train"]

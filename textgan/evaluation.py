@@ -76,6 +76,9 @@ class TextEvaluation:
             "test": Sentences(_sentences(corpus.test.tokens(config.references), self._spec)),
         }
 
+        self._swept_sample: list[list[int]] = []
+        self._swept: list[dict[str, Any]] = []
+
     def controls(self) -> dict[str, Scores]:
         """Scores that frame every table: real held-out sentences, and words drawn at random from real text."""
         n = min(self._config.final_samples, len(self._valid))
@@ -101,11 +104,17 @@ class TextEvaluation:
             {"kind": "samples", "sentences": [self._corpus.tokenizer.decode(ids) for ids in sample]},
         ]
         if ends_stage:
-            records.append({"kind": "test", "scores": _plain(self.test_scores(game))})
-            for temperature in self._config.temperatures:
-                swept = self.test_scores(game, temperature)
-                records.append({"kind": "sweep", "temperature": temperature, "scores": _plain(swept)})
+            if sample != self._swept_sample:  # a stage that trains the discriminator alone leaves the generator as it was
+                self._swept_sample, self._swept = sample, self._sweep(game)
+            records += self._swept
         return Measurement({name: score.value for name, score in scores.items()}, records)
+
+    def _sweep(self, game: Game) -> list[dict[str, Any]]:
+        swept = {t: _plain(self.test_scores(game, t)) for t in sorted({1.0, *self._config.temperatures})}
+        return [
+            {"kind": "test", "scores": swept[1.0]},
+            *({"kind": "sweep", "temperature": t, "scores": swept[t]} for t in self._config.temperatures),
+        ]
 
     def test_scores(self, game: Game, temperature: float = 1.0, samples: int | None = None) -> Scores:
         """Everything there is, of a sample drawn at `temperature`, against the whole test split."""

@@ -16,6 +16,9 @@ from textgan.sampling import Policy, State, complete
 Reward = Callable[[Tensor], Tensor]
 """Rewards ``(rows,)`` of whole sentences ``(rows, T)``."""
 
+SharedReward = Callable[[Tensor, int], Tensor]
+"""The same, told how many first tokens the N roll-outs of a prefix, which are N consecutive rows, have in common."""
+
 
 @torch.no_grad()
 def rollout_rewards(
@@ -28,6 +31,7 @@ def rollout_rewards(
     uniforms: Float[Tensor, "prefix rollout batch length"] | None = None,
     max_rows: int = 2**16,
     max_rewarded: int = 1024,
+    shared_reward: SharedReward | None = None,
 ) -> Float[Tensor, "batch length"]:
     """What each token of a sentence is worth: the action value Q of SeqGAN (Yu et al., 2017, eq. 4).
 
@@ -38,13 +42,14 @@ def rollout_rewards(
     T - 1 decoding steps do the work of N T T / 2. `uniforms` fixes the random numbers: ``uniforms[t - 1, n, b, s]``
     draws token s of completion n of the first t tokens of sentence b (prefixes t = 1..T-1). A batch of more than
     `max_rows` rows is worked off a few sentences at a time, and `reward` sees at most `max_rewarded` sentences.
+    `shared_reward`, if given, takes the place of `reward` for the completions; it must have the same values.
     """
     at_once = max(1, max_rows // (rollouts * max(1, spec.length - 1)))
     return torch.cat(
         [
             _rollout_rewards(
                 policy, spec, some, reward, rollouts, temperature,
-                None if uniforms is None else uniforms[:, :, first : first + len(some)], max_rewarded,
+                None if uniforms is None else uniforms[:, :, first : first + len(some)], max_rewarded, shared_reward,
             )
             for first, some in zip(range(0, len(tokens), at_once), tokens.split(at_once), strict=True)
         ]
@@ -60,6 +65,7 @@ def _rollout_rewards(
     temperature: float,
     uniforms: Tensor | None,
     max_rewarded: int,
+    shared_reward: SharedReward | None,
 ) -> Tensor:
     batch, length = tokens.shape
     mask = tokens != spec.pad
@@ -86,7 +92,20 @@ def _rollout_rewards(
     complete(policy, spec, completions, arrivals(), temperature, uniforms)
     values = torch.zeros(tokens.shape, device=tokens.device)
     if len(sentence):
-        values[sentence, position] = _in_parts(reward, completions, max_rewarded).view(-1, rollouts).mean(1)
+        sizes = [rollouts * len(forked) for forked in forks]
+        if shared_reward is None:
+            rewards = _in_parts(reward, completions, max_rewarded)
+        else:
+            whole_forks = max(1, max_rewarded // rollouts) * rollouts
+            rewards = torch.cat(
+                [
+                    shared_reward(part, prefix)
+                    for prefix, rows in enumerate(completions.split(sizes), start=1)
+                    for part in rows.split(whole_forks)
+                    if len(part)
+                ]
+            )
+        values[sentence, position] = rewards.view(-1, rollouts).mean(1)
     last = positions == lengths[:, None] - 1
     return torch.where(last, _in_parts(reward, tokens, max_rewarded)[:, None], values)
 

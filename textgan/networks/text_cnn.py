@@ -54,37 +54,47 @@ class TextCNN(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(self.size, 1)
 
-    def forward(self, tokens: Int[Tensor, "batch length"]) -> Float[Tensor, " batch"]:
-        """The score: a logit."""
-        return self.output(self.dropout(self.features(tokens))).squeeze(1)
+    def forward(
+        self, tokens: Int[Tensor, "batch length"], shared: int = 0, copies: int = 1
+    ) -> Float[Tensor, " batch"]:
+        """The score: a logit.
 
-    def features(self, tokens: Int[Tensor, "batch length"]) -> Float[Tensor, "batch size"]:
+        `shared` and `copies` promise that every `copies` rows, from the first on, begin with the same `shared`
+        tokens, and none ends among them, as roll-outs of one prefix do: windows inside these are then scored once.
+        """
+        return self.output(self.dropout(self.features(tokens, shared, copies))).squeeze(1)
+
+    def features(
+        self, tokens: Int[Tensor, "batch length"], shared: int = 0, copies: int = 1
+    ) -> Float[Tensor, "batch size"]:
         """The highway's output z, before dropout."""
         lengths = None if self.spec.pad == NONE else (tokens != self.spec.pad).sum(1)
         tokens = tokens.clamp(min=0)
-        return self.features_embedded(self.embedding(tokens), lengths)
+        return self.features_embedded(self.embedding(tokens), lengths, shared, copies)
 
     def features_embedded(
-        self, inputs: Float[Tensor, "batch length embedding"], lengths: Int[Tensor, " batch"] | None = None
+        self,
+        inputs: Float[Tensor, "batch length embedding"],
+        lengths: Int[Tensor, " batch"] | None = None,
+        shared: int = 0,
+        copies: int = 1,
     ) -> Float[Tensor, "batch size"]:
         """`features` of tokens given by embeddings or mixtures of them. Lengths of None: all are full."""
-        positions = torch.arange(inputs.shape[1], device=inputs.device)
         if lengths is not None:
+            positions = torch.arange(inputs.shape[1], device=inputs.device)
             inputs = inputs * (positions < lengths[:, None])[:, :, None]
-        # One-row images with channels last: no copy of the embeddings, and the fastest path on CPUs.
-        image = inputs.unsqueeze(1).permute(0, 3, 1, 2)  # (B, E, 1, T)
         found = []
         for window in self.windows:
             assert isinstance(window, nn.Conv1d)
             assert window.bias is not None
             width = window.kernel_size[0]
-            kernel = window.weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
-            score = F.conv2d(image, kernel).squeeze(2).transpose(1, 2)  # (B, T - width + 1, F)
-            if lengths is not None:
-                outside = positions[: score.shape[1]] + width > lengths.clamp(min=width)[:, None]
-                score = score.masked_fill(outside[:, :, None], -torch.inf)
+            once = max(0, shared - width + 1) if copies > 1 else 0  # windows inside the shared tokens
+            best = _best_window(inputs, window.weight, lengths, once)
+            if once:
+                prefix = _best_window(inputs[::copies, :shared], window.weight, None, 0)
+                best = torch.maximum(best, prefix.repeat_interleave(copies, 0))
             # Bias and relu are monotone, so they can wait for the one value that is left of each filter.
-            found.append(F.relu(_largest(score) + window.bias))
+            found.append(F.relu(best + window.bias))
         features = torch.cat(found, 1)
         candidate, gate = self.highway(features).chunk(2, 1)
         return torch.lerp(features, F.relu(candidate), torch.sigmoid(gate))
@@ -94,6 +104,21 @@ class TextCNN(nn.Module):
         return (self.output.weight.square().sum() + self.output.bias.square().sum()) / 2
 
 
-def _largest(score: Float[Tensor, "batch windows filters"]) -> Float[Tensor, "batch filters"]:
-    """The largest value over the windows: amax is the faster one forwards, max backwards."""
-    return score.max(1).values if torch.is_grad_enabled() else score.amax(1)
+def _best_window(
+    inputs: Float[Tensor, "batch length embedding"],
+    weight: Float[Tensor, "filters embedding width"],
+    lengths: Int[Tensor, " batch"] | None,
+    first: int,
+) -> Float[Tensor, "batch filters"]:
+    """The largest response of each filter, without bias, over the windows within the sentence from `first` on."""
+    # A one-row image with channels last needs no copy of the embeddings and is the fastest convolution on CPUs.
+    image = inputs[:, first:].unsqueeze(1).permute(0, 3, 1, 2)  # (B, E, 1, T)
+    kernel = weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+    response = F.conv2d(image, kernel).squeeze(2).transpose(1, 2)  # (B, windows, F)
+    if lengths is not None:
+        width = weight.shape[2]
+        end = torch.arange(first + width, inputs.shape[1] + 1, device=inputs.device)
+        outside = end > lengths.clamp(min=width)[:, None]
+        response = response.masked_fill(outside[:, :, None], -torch.inf)
+    # amax is the faster one forwards, max backwards.
+    return response.max(1).values if torch.is_grad_enabled() else response.amax(1)

@@ -1,0 +1,187 @@
+"""What must hold for every game there is. A new game is tested by being there."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+import torch
+
+from tests.toys import assert_bitwise_equal, weights
+from textgan import registry
+from textgan.checkpoint import CheckpointStore
+from textgan.data.batches import Batches
+from textgan.data.oracle import OracleSplit
+from textgan.data.spec import TextSpec
+from textgan.game import Game, Move, Turn, walk
+from textgan.reproducibility import seed_everything
+from textgan.trainer import Trainer, TrainerConfig
+
+V, T, N = 12, 7, 40
+SPECS = {
+    "variable length": TextSpec(vocab_size=V, length=T, train_size=N),
+    "fixed length": TextSpec(vocab_size=V, length=T, train_size=N, bos=0, eos=-1, pad=-1, unk=-1),
+}
+CONFIG = TrainerConfig(device="cpu", checkpoint_every=0.0, log_every=1)
+every_game = pytest.mark.parametrize("name", registry.names())
+every_spec = pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+
+
+def _sentences(spec: TextSpec) -> torch.Tensor:
+    """Real sentences with a pattern that can be learned: each word is followed by itself or the next one."""
+    generator = torch.Generator().manual_seed(0)
+    first = torch.randint(4, V, (N, 1), generator=generator)
+    steps = torch.randint(0, 2, (N, T - 1), generator=generator).cumsum(1)
+    words = torch.cat([first, (first + steps - 4) % (V - 4) + 4], 1)
+    if spec.eos < 0:
+        return words
+    lengths = torch.randint(1, T, (N, 1), generator=generator)
+    places = torch.arange(T)
+    return torch.where(places < lengths, words, torch.where(places == lengths, spec.eos, spec.pad))
+
+
+def _trainer(name: str, spec: TextSpec, store: CheckpointStore | None = None, seed: int = 0, **options) -> Trainer:
+    entry = registry.find(name)
+    seed_everything(seed)
+    game = entry.game(entry.tiny, spec)
+    batches = Batches(OracleSplit(_sentences(spec)), seed)
+    return Trainer(game, batches, CONFIG, store, **options)
+
+
+def _parameters(game: Game) -> dict[str, torch.Tensor]:
+    return {name: parameter.detach().clone() for name, parameter in game.named_parameters()}
+
+
+@every_game
+@every_spec
+def test_each_move_changes_its_own_players_parameters_and_nobody_elses(name, spec):
+    trainer = _trainer(name, spec)
+    moved = dict.fromkeys(trainer.optimizers, False)
+    for place in walk(trainer.stages):
+        move = trainer.stages[place.stage].moves[place.move]
+        if not isinstance(move, Move):
+            trainer.make(place)
+            continue
+        own = {id(p) for group in trainer.optimizers[move.player].param_groups for p in group["params"]}
+        before = _parameters(trainer.game)
+        bare = dataclasses.replace(move, after=None)
+        trainer._update(bare, Turn("stage", place.round, 0.0))
+        for key, parameter in trainer.game.named_parameters():
+            changed = not torch.equal(before[key], parameter)
+            assert not (changed and id(parameter) not in own), f"{move.player} moved {key}"
+            moved[move.player] |= changed
+        if move.after is not None:
+            with torch.no_grad():
+                move.after()
+    assert all(moved.values()), moved
+
+
+@every_game
+@every_spec
+def test_every_loss_is_finite_and_its_gradient_reaches_every_parameter_of_its_player(name, spec):
+    trainer = _trainer(name, spec)
+    reached: dict[str, set[str]] = {player: set() for player in trainer.optimizers}
+    for place in walk(trainer.stages):
+        trainer.make(place)
+        move = trainer.stages[place.stage].moves[place.move]
+        if isinstance(move, Move):
+            own = {id(p) for group in trainer.optimizers[move.player].param_groups for p in group["params"]}
+            for key, parameter in trainer.game.named_parameters():
+                if id(parameter) in own and parameter.grad is not None and parameter.grad.abs().sum() > 0:
+                    reached[move.player].add(key)
+    for player, optimizer in trainer.optimizers.items():
+        own = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        expected = {key for key, parameter in trainer.game.named_parameters() if id(parameter) in own}
+        assert reached[player] == expected, player
+
+
+@every_game
+@every_spec
+def test_the_same_seed_gives_bitwise_equal_weights_and_another_does_not(name, spec):
+    played = []
+    for seed in (0, 0, 1):
+        trainer = _trainer(name, spec, seed=seed)
+        trainer.play()
+        played.append(weights(trainer.game))
+    assert_bitwise_equal(played[0], played[1])
+    assert any(not torch.equal(played[0][key], played[2][key]) for key in played[0])
+
+
+class _Killed(Exception):
+    pass
+
+
+@every_game
+def test_a_run_killed_inside_any_stage_resumes_to_the_same_weights(name, tmp_path):
+    spec = SPECS["variable length"]
+    whole = _trainer(name, spec)
+    whole.play()
+    ends = [sum(stage.steps for stage in whole.stages[: k + 1]) for k in range(len(whole.stages))]
+    middles = [end - max(1, stage.steps // 2) for end, stage in zip(ends, whole.stages, strict=True)]
+    for k, killed_after in enumerate(sorted({*ends[:-1], *middles})):
+        store = CheckpointStore(tmp_path / str(k))
+        trainer = _trainer(name, spec, store)
+        make = trainer.make
+
+        def until_killed(place, trainer=trainer, make=make, end=killed_after):
+            if trainer.step == end:
+                raise _Killed
+            make(place)
+
+        trainer.make = until_killed
+        if killed_after:
+            with pytest.raises(_Killed):
+                trainer.play()
+        resumed = _trainer(name, spec, store, seed=123)
+        # The batches' order depends on the run's seed, which a resumed run has from its config.
+        resumed._batches = Batches(OracleSplit(_sentences(spec)), 0)
+        assert resumed.resume()
+        resumed.play()
+        assert_bitwise_equal(weights(whole.game), weights(resumed.game))
+
+
+@every_game
+@every_spec
+def test_samples_are_sentences(name, spec):
+    trainer = _trainer(name, spec)
+    trainer.play()
+    tokens = trainer.game.sample(50)
+    assert tokens.shape == (50, spec.length)
+    assert tokens.dtype == torch.int64
+    assert tokens.min() >= 0
+    assert tokens.max() < spec.vocab_size
+    if spec.eos >= 0:
+        assert not (tokens == spec.bos).any()
+        ended = ((tokens == spec.eos).cumsum(1) - (tokens == spec.eos).long()) > 0
+        assert torch.equal(tokens == spec.pad, ended)
+
+
+@every_game
+@every_spec
+@pytest.mark.parametrize("temperature", [0.5, 1.0])
+def test_the_likelihood_is_that_of_what_is_sampled(name, spec, temperature):
+    """The mean of log p over samples is minus the entropy: equal, within the error, to a sum over all first words."""
+    trainer = _trainer(name, spec)
+    trainer.play()
+    game = trainer.game.eval()
+    if not hasattr(game, "log_probs"):
+        pytest.skip("has no density")
+    with torch.no_grad():
+        tokens = game.sample(4000, temperature=temperature)
+        rate = torch.stack([(tokens[:, 0] == word).float().mean() for word in range(V)])
+        rows = torch.full((V, spec.length), max(spec.pad, 0))
+        rows[:, 0] = torch.arange(V)
+        p = game.log_probs(rows, temperature)[:, 0].exp()
+    p[list(spec.never)] = 0
+    assert p.sum().item() == pytest.approx(1, abs=1e-4)
+    error = (p * (1 - p) / 4000).sqrt()
+    assert ((rate - p).abs() <= 5 * error + 1e-3).all()
+
+
+@every_game
+def test_the_plan_is_made_of_players_that_have_optimisers(name):
+    trainer = _trainer(name, SPECS["variable length"])
+    moves = [move for stage in trainer.stages for move in stage.moves if isinstance(move, Move)]
+    assert {move.player for move in moves} == set(trainer.optimizers)
+    assert all(math.isfinite(move.times) and move.times > 0 for move in moves)
