@@ -52,7 +52,7 @@ class Options:
 class Stopwatch:
     """A reward function that adds up the seconds spent in it."""
 
-    def __init__(self, reward: Callable[[Tensor], Tensor], device: torch.device) -> None:
+    def __init__(self, reward: Callable[..., Tensor], device: torch.device) -> None:
         self.reward, self.device, self.seconds = reward, device, 0.0
 
     def now(self) -> float:
@@ -60,9 +60,9 @@ class Stopwatch:
             torch.cuda.synchronize(self.device)
         return time.perf_counter()
 
-    def __call__(self, sentences: Tensor) -> Tensor:
+    def __call__(self, sentences: Tensor, shared: int = 0) -> Tensor:
         start = self.now()
-        rewards = self.reward(sentences)
+        rewards = self.reward(sentences, shared)
         self.seconds += self.now() - start
         return rewards
 
@@ -103,10 +103,10 @@ def main(options: Options) -> None:
     policy = LSTMGenerator(spec, options.hidden, options.hidden).to(device)
     discriminator = TextCNN(spec, tuple(filters), tuple(filters.values())).to(device)
     tokens = sample(policy, spec, options.batch)
-    reward = Stopwatch(lambda sentences: discriminator(sentences).sigmoid(), device)
+    reward = Stopwatch(lambda rows, shared: discriminator(rows, shared, options.rollouts).sigmoid(), device)
 
     ways = {
-        "forked": lambda: rollout_rewards(policy, spec, tokens, reward, options.rollouts),
+        "forked": lambda: rollout_rewards(policy, spec, tokens, reward, options.rollouts, shared_reward=reward),
         "nested": lambda: nested_loop(policy, tokens, reward, options.rollouts),
     }
     print(options, f"{torch.get_num_threads()} threads", f"torch {torch.__version__}", sep="\n")

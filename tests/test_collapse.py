@@ -33,7 +33,8 @@ def test_a_generator_that_was_never_varied_has_not_collapsed():
 
 def test_forgetting_held_out_text_warns():
     watch = CollapseWatch({}, [], [Rise("nll-valid", by=1.0)])
-    assert [len(watch.check({"nll-valid": value})) for value in (9.0, 5.0, 5.9, 6.1, 4.0, 4.9, 5.1)] == [0, 0, 0, 1, 0, 0, 1]
+    warned = [len(watch.check({"nll-valid": value})) for value in (9.0, 5.0, 5.9, 6.1, 4.0, 4.9, 5.1)]
+    assert warned == [0, 0, 0, 1, 0, 0, 1]
 
 
 def test_the_watch_resumes_where_it_was():

@@ -71,6 +71,26 @@ def test_rollout_rewards_equal_the_nested_loop(world, batch, length, rollouts, l
     torch.testing.assert_close(found, expected, rtol=0, atol=2e-6)
 
 
+@pytest.mark.parametrize("world", [text, oracle])
+@pytest.mark.parametrize("max_rewarded", [1, 7, 1024])
+def test_shared_rewards_are_told_what_their_rows_share(world, max_rewarded):
+    spec = world(8)
+    policy, uniforms = lstm(spec), torch.rand(7, 3, 6, 8)
+    tokens = sample(policy, spec, 6)
+
+    def shared_reward(rows, shared):
+        forks = rows.view(-1, 3, 8)
+        assert (forks[:, :, :shared] == forks[:, :1, :shared]).all()
+        assert (rows[:, shared] != spec.pad).all()
+        return encode(rows)
+
+    expected = rollout_rewards(policy, spec, tokens, encode, 3, uniforms=uniforms)
+    found = rollout_rewards(
+        policy, spec, tokens, encode, 3, 1.0, uniforms, max_rewarded=max_rewarded, shared_reward=shared_reward
+    )
+    torch.testing.assert_close(found, expected)
+
+
 def test_the_worlds_of_the_nested_loop_have_ended_and_unended_sentences():
     lengths = (sample(lstm(text(8)), text(8), 7) != text(8).pad).sum(1)
     assert lengths.min() < 8

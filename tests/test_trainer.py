@@ -66,7 +66,9 @@ def test_the_same_seed_gives_bitwise_equal_weights_and_another_does_not():
     assert any(not torch.equal(games[0][name], games[2][name]) for name in games[0])
 
 
-@pytest.mark.parametrize("config", [CPU, TrainerConfig(device="cpu", ema=0.9), TrainerConfig(device="cpu", micro_batch=3)])
+@pytest.mark.parametrize(
+    "config", [CPU, TrainerConfig(device="cpu", ema=0.9), TrainerConfig(device="cpu", micro_batch=3)]
+)
 def test_a_run_killed_after_any_step_resumes_to_the_same_weights(tmp_path, config):
     config = TrainerConfig(**{**config.__dict__, "checkpoint_every": 0.0})
     whole = _trainer(tmp_path / "whole", config)
@@ -131,10 +133,13 @@ def test_each_measurement_draws_from_the_same_seed():
 
 def test_measurements_are_spread_over_a_stage_and_one_ends_it():
     ends = []
+
+    def measure(game: Game, ends_stage: bool) -> Measurement:
+        ends.append((trainer.step, ends_stage))
+        return Measurement({}, [])
+
     seed_everything(0)
-    config = TrainerConfig(device="cpu", evaluations=2)
-    game = ToyGame(rounds=5)
-    trainer = Trainer(game, Gaussian(), config, measure=lambda game, end: ends.append((trainer.step, end)) or Measurement({}, []))
+    trainer = Trainer(ToyGame(rounds=5), Gaussian(), TrainerConfig(device="cpu", evaluations=2), measure=measure)
     trainer.play()
     rounds_end = [6 + 4, 6 + 4 + 3, 6 + 4 + 3 + 4, 6 + 4 + 3 + 4 + 3, 6 + 4 + 3 + 4 + 3 + 4]
     assert ends == [(3, False), (6, True), (rounds_end[2], False), (rounds_end[4], True)]

@@ -8,6 +8,7 @@ from typing import Any
 
 from textgan import registry
 from textgan.config import train_command
+from textgan.errors import UserError
 from textgan.experiment import play, prepare, run_folder
 
 
@@ -17,5 +18,10 @@ def train(name: str, options: Mapping[str, Any]) -> Path:
     command = train_command(entry, options, f"textgan.train({name!r})")
     parts = prepare(entry, command.settings)
     run = run_folder(entry, command, parts)
-    play(entry, parts, run, command.resume)
+    try:
+        play(entry, parts, run, command.resume)
+    except UserError:
+        if not command.resume:
+            run.discard()
+        raise
     return run.folder

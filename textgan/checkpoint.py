@@ -85,7 +85,7 @@ class CheckpointStore:
             try:
                 return step, self.load_step(step)
             except UserError as error:
-                warnings.warn(f"{error}; trying the checkpoint before it", CheckpointWarning, stacklevel=2)
+                warnings.warn(f"{error}; trying the one before it", CheckpointWarning, stacklevel=2)
         if steps:
             raise UserError(f"none of the {len(steps)} checkpoints in {self.folder} is whole")
         return None

@@ -21,40 +21,58 @@ from textgan.resources import project_folder
 USER_ERROR = 2
 
 
-def parse(kind: Any, args: Sequence[str], prog: str, description: str | None = None, default: Any = None) -> Any:
-    """`args` as an instance of the dataclass `kind` (or the result of the function `kind`).
+def parse(
+    kind: Any,
+    args: Sequence[str],
+    prog: str,
+    description: str | None = None,
+    default: Any = None,
+    add_help: bool = True,
+) -> Any:
+    """`args` as an instance of the dataclass `kind`.
+
+    Args:
+        description: what ``--help`` says first. None: what `kind` says.
+        default: an instance of `kind`, where its fields have no defaults of their own.
+        add_help: whether there is a ``--help``; not in arguments that nobody has typed.
 
     Raises:
         UserError: an unknown flag (with the nearest one) or a value of the wrong type, in one line.
         SystemExit: after ``--help``.
     """
-    options = {"prog": prog, "description": description, "args": list(args)}
+    options: dict[str, Any] = {"prog": prog, "args": list(args), "add_help": add_help}
+    if description is not None:
+        options["description"] = description.replace("``", "").replace("::\n", ":\n")
     if default is not None:
         options["default"] = default
-    if {"--help", "-h"} & set(args):
+    if add_help and {"--help", "-h"} & set(args):
         return tyro.cli(kind, **options)
-    with _wide_stderr() as complaint:
-        try:
-            return tyro.cli(kind, **options)
-        except SystemExit:
-            raise UserError(_one_line(complaint.getvalue())) from None
+    with _one_line_errors(prog):
+        return tyro.cli(kind, **options)
+
+
+def parse_known(kind: Any, args: Sequence[str], prog: str) -> Any:
+    """`parse` that passes over flags that `kind` does not have."""
+    with _one_line_errors(prog):
+        return tyro.cli(kind, prog=prog, args=list(args), add_help=False, return_unknown_args=True)[0]
 
 
 def read_preset(path: Path) -> dict[str, Any]:
     """The options in a YAML file.
 
     Raises:
-        UserError: no such file, not YAML, or not a mapping.
+        UserError: no such file, not UTF-8, not YAML, or not a mapping.
     """
     path = _find_preset(path)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"the preset {path} cannot be read: {error}") from error
+        raise UserError(f"the preset {path} cannot be read: {getattr(error, 'strerror', error)}") from error
     except yaml.YAMLError as error:
         raise UserError(f"the preset {path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
-        raise UserError(f"the preset {path} is a {type(content).__name__}; it must be a mapping of options to values")
+        what = "empty" if content is None else f"a {type(content).__name__}"
+        raise UserError(f"the preset {path} is {what}; it must be a mapping of options to values")
     return content
 
 
@@ -71,15 +89,15 @@ def _find_preset(path: Path) -> Path:
 
 
 def flags_of(options: Mapping[str, Any], default: Any, prefix: str = "--") -> list[str]:
-    """Nested options as flags: ``{game: {rollouts: 4}}`` is ``--game.rollouts 4``.
+    """Nested options as flags: ``{game: {rollouts: 4}}`` is ``--game.rollouts=4``.
 
     `default` is an instance of what they will be parsed as: an option that is on or off by default is a flag of its
     own (``--resume``, ``--no-resume``), any other takes a value.
     """
     flags: list[str] = []
     for key, value in options.items():
-        name = key.replace("_", "-")
-        known = getattr(default, key.replace("-", "_"), None)
+        name = str(key).replace("_", "-")
+        known = getattr(default, str(key).replace("-", "_"), None)
         if isinstance(value, Mapping):
             flags += flags_of(value, known, f"{prefix}{name}.")
         elif isinstance(value, bool) and isinstance(known, bool):
@@ -87,7 +105,7 @@ def flags_of(options: Mapping[str, Any], default: Any, prefix: str = "--") -> li
         elif isinstance(value, list | tuple):
             flags += [f"{prefix}{name}", *map(str, value)]
         else:
-            flags += [f"{prefix}{name}", str(value)]
+            flags.append(f"{prefix}{name}={value}")
     return flags
 
 
@@ -97,6 +115,8 @@ def run(main: Callable[[list[str]], None]) -> None:
     Interruption exits with 128 + the signal's number: 130 for SIGINT, 143 for SIGTERM.
     """
     warnings.showwarning = _show_warning
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # sentences are written as they are read, whatever the locale
     status = 0
     try:
         main(sys.argv[1:])
@@ -116,13 +136,15 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 
 @contextlib.contextmanager
-def _wide_stderr() -> Iterator[io.StringIO]:
-    """Catches what the parser complains of: a framed box as wide as the terminal, so a wide one."""
+def _one_line_errors(prog: str) -> Iterator[None]:
+    """Inside, what the parser complains of (in a box as wide as the terminal, so a wide one) is a `UserError`."""
     former = os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = "10000"
     try:
         with contextlib.redirect_stderr(io.StringIO()) as complaint:
-            yield complaint
+            yield
+    except SystemExit:
+        raise UserError(_one_line(complaint.getvalue(), prog)) from None
     finally:
         if former is None:
             del os.environ["COLUMNS"]
@@ -130,20 +152,29 @@ def _wide_stderr() -> Iterator[io.StringIO]:
             os.environ["COLUMNS"] = former
 
 
-def _one_line(box: str) -> str:
-    """The parser's complaint without its frame: the error itself and the flags it suggests."""
-    rows = [row.strip("│ \t") for row in box.splitlines() if row.startswith("│")]
-    sections: list[list[str]] = [[]]
-    for row in rows:
-        if set(row) <= {"─"}:
-            sections.append([])
-        else:
-            sections[-1].append(row)
-    message = " ".join(sections[0]).rstrip(".") or " ".join(box.split())
-    rest = [row for section in sections[1:] for row in section]
-    flags = [row for row in rest if re.match(r"-", row)]
-    if flags and any(row.startswith("Perhaps") for row in rest):
-        message += f"; did you mean {' or '.join(flag.split()[0] for flag in flags[:3])}?"
-    elif flags:
-        message += f"; expected {flags[0]}"
-    return message[:1].lower() + message[1:]
+def _one_line(box: str, prog: str) -> str:
+    """What the parser complains of, in one line. Its boxes have a frame or, where there is no UTF-8, none."""
+    rows = [row.strip("│╭╮╰╯─ ") for row in box.splitlines()]
+    text = "\n".join(row for row in rows if row.strip("-"))
+    if found := re.search(r"Unrecognized options: (.*)", text):
+        tokens = found[1].split(", ")
+        unknown = [token.partition("=")[0] for token in tokens if token.startswith("-")] or tokens
+        near = re.findall(r"^--\w[\w.-]*", text, flags=re.MULTILINE)[:3]
+        hint = f"did you mean {' or '.join(near)}?" if near else f"see {prog} --help"
+        return f"there is no option {' or '.join(unknown)}; {hint}"
+    if found := re.search(r"Error parsing (--\S+): .*?(\[.*\]|'.*')\.?$", text, flags=re.MULTILINE):
+        flag, value = found.groups()
+        shown = re.search(rf"^{re.escape(flag)} (.+)$", text, flags=re.MULTILINE)
+        accepted = shown[1].replace("{None}|", "None or ") if shown else "of another type"
+        return f"{flag} is {value.strip('[]')}; it must be {accepted}"
+    if found := re.search(r"Error parsing [^-\s]\S*: (.*)", text):  # by a __post_init__ of ours, which names the option
+        return found[1]
+    if found := re.search(r"invalid choice '(.*)' for argument '(.*)'. Expected one of \((.*)\)", text):
+        value, flag, choices = found.groups()
+        accepted = ", ".join(sorted(re.findall(r"'(.*?)'", choices)))
+        return f"{flag} is {value!r}; it must be one of {accepted}"
+    if found := re.search(r"Missing value for argument '(.*)'", text):
+        return f"{found[1]} needs a value"
+    if found := re.search(r"Missing from .*\n(.*)\n(.*) \(required\)", text):
+        return f"{found[1]} is missing: {found[2]} See {prog} --help"
+    return " ".join(text.split())

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from textgan.command_line import flags_of, parse, read_preset
+from textgan.command_line import flags_of, parse, parse_known, read_preset
 from textgan.data.settings import DataConfig
 from textgan.errors import UserError
 from textgan.evaluation import EvaluationConfig
 from textgan.registry import Entry
 from textgan.run import Run
-from textgan.trainer import TrainerConfig
+from textgan.trainer import TrainerConfig, choose_device
 
 GameConfig = TypeVar("GameConfig")
 
@@ -40,6 +40,8 @@ class Settings(Generic[GameConfig]):
     datasets, oracle (seeded) or oracle:FILE.safetensors."""
     corpus_field: str | None = None
     """Field of a .jsonl, .csv or .tsv file that holds the text. None: the only one, or the one called text."""
+    init: str | None = None
+    """Folder of a finished run on the same corpus: networks of the same name start from its weights."""
     seed: int = 0
     """Seed of every random number generator."""
     deterministic: bool = False
@@ -47,13 +49,17 @@ class Settings(Generic[GameConfig]):
     tensorboard: bool = False
     """Write event files into the run too (needs the extra: pip install textgan[log])."""
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**63:
+            raise UserError(f"seed is {self.seed}; it must be in [0, 2**63)")
+
 
 @dataclasses.dataclass(frozen=True)
-class TrainCommand(Settings[GameConfig], Generic[GameConfig]):
-    """`Settings` and how the command itself behaves."""
+class Behaviour:
+    """What the command itself does, whatever the game."""
 
     preset: Path | None = None
-    """YAML file of options; flags beside it have the last word. A name alone (seqgan-oracle) is looked up in configs/."""
+    """YAML file of options, or the name of one in configs/ (seqgan-oracle). Flags beside it have the last word."""
     run: Path | None = None
     """Folder of the run, new or empty. None: the next free runs/NAME-CORPUS-N."""
     resume: bool = False
@@ -63,67 +69,84 @@ class TrainCommand(Settings[GameConfig], Generic[GameConfig]):
     dry_run: bool = False
     """Print the plan (stages, moves, steps, parameters, time and memory) and write nothing."""
 
+
+@dataclasses.dataclass(frozen=True)
+class TrainCommand(Behaviour, Settings[GameConfig], Generic[GameConfig]):
+    """Everything there is on the command line."""
+
     @property
     def settings(self) -> Settings[GameConfig]:
         return Settings(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Settings)})
 
 
-def parse_train_command(entry: Entry, flags: Sequence[str], prog: str) -> TrainCommand:
-    """The game's defaults, then the preset or the run to be resumed, then the user's own flags.
+def parse_train_command(entry: Entry, flags: Sequence[str], prog: str, add_help: bool = True) -> TrainCommand:
+    """The game's defaults; over them the run to be resumed, ``--tiny`` and the preset; over these the user's own flags.
 
     Raises:
         UserError: an unknown option or a value of the wrong type, in the flags or (naming the file) in the preset;
-            a run to be resumed that was begun with other options.
+            a device that is not here.
     """
+    behaviour = parse_known(Behaviour, flags, prog)
+    layers: list[tuple[Path | str, Mapping[str, Any]]] = []
+    if behaviour.resume:
+        if behaviour.run is None:
+            raise UserError("--resume needs --run DIR, the folder of the run to go on with")
+        run = Run.open(behaviour.run)
+        layers.append((run.config_file, run.config()))
+    if behaviour.tiny:
+        layers.append(("--tiny", _tiny(entry)))
+    if behaviour.preset is not None:
+        layers.append((f"the preset {behaviour.preset}", read_preset(behaviour.preset)))
+    before: list[str] = []
+    for source, options in layers:
+        before += _layer(entry, source, options, before)
     kind = TrainCommand[entry.config]  # type: ignore[name-defined]
     default = TrainCommand(game=entry.config())
-    command = parse(kind, flags, prog, entry.doc, default)
-    if command.tiny:
-        default = _tiny(entry)
-    before: list[str] = []
-    if command.resume:
-        before = flags_of(_saved_options(entry, command), default)
-    elif command.preset is not None:
-        before = flags_of(read_preset(command.preset), default)
-        try:
-            parse(kind, before, prog, default=default)
-        except UserError as error:
-            raise UserError(f"the preset {command.preset}: {error}") from None
-    return parse(kind, [*before, *flags], prog, default=default)
+    command: TrainCommand = parse(kind, [*before, *flags], prog, entry.doc, default, add_help)
+    choose_device(command.trainer.device)
+    return command
 
 
 def train_command(entry: Entry, options: Mapping[str, Any], prog: str) -> TrainCommand:
     """`parse_train_command` for options given as a mapping."""
-    return parse_train_command(entry, flags_of(options, TrainCommand(game=entry.config())), prog)
+    return parse_train_command(entry, flags_of(options, TrainCommand(game=entry.config())), prog, add_help=False)
 
 
-def _saved_options(entry: Entry, command: TrainCommand) -> dict[str, Any]:
-    if command.run is None:
-        raise UserError("--resume needs --run DIR, the folder of the run to go on with")
-    saved = Run.open(command.run).config()
-    if saved.pop("name") != entry.name:
-        raise UserError(f"{command.run} is a run of another game; it cannot be resumed as {entry.name!r}")
-    return saved
-
-
-def _tiny(entry: Entry) -> TrainCommand:
-    return TrainCommand(
-        game=entry.tiny,
-        data=DataConfig(limit=600),
-        evaluation=EvaluationConfig(samples=100, final_samples=100, temperatures=(0.8, 1.0)),
-        trainer=TrainerConfig(evaluations=1),
-    )
-
-
-def from_mapping(entry: Entry, mapping: Mapping[str, Any]) -> Settings:
-    """The settings that `as_mapping` has written.
+def _layer(entry: Entry, source: Path | str, options: Mapping[str, Any], before: Sequence[str]) -> list[str]:
+    """Options of a run, as flags, from a file that may name its game; `before` are those of the layers below.
 
     Raises:
-        UserError: a key or a type that this version does not know.
+        UserError: naming `source`, which is of another game or has an option that there is not.
     """
-    options = {key: value for key, value in mapping.items() if key != "name"}
-    flags = flags_of(options, Settings(game=entry.config()))
-    return parse(Settings[entry.config], flags, entry.name)  # type: ignore[name-defined]
+    if options.get("name", entry.name) != entry.name:
+        raise UserError(f"{source} is of the game {options['name']!r}; it must be of {entry.name!r}")
+    default = Settings(game=entry.config())
+    flags = flags_of({key: value for key, value in options.items() if key != "name"}, default)
+    kind = Settings[entry.config]  # type: ignore[name-defined]
+    try:
+        parse(kind, [*before, *flags], entry.name, default=default, add_help=False)
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from None
+    return flags
+
+
+def _tiny(entry: Entry) -> dict[str, Any]:
+    return {
+        "game": _plain(dataclasses.asdict(entry.tiny)),
+        "data": {"limit": 600},
+        "evaluation": {"samples": 100, "final_samples": 100, "temperatures": [0.8, 1.0]},
+        "trainer": {"evaluations": 1},
+    }
+
+
+def from_mapping(entry: Entry, source: Path, mapping: Mapping[str, Any]) -> Settings:
+    """The settings that `as_mapping` has written to the file `source`.
+
+    Raises:
+        UserError: naming `source`, a key or a type that this version does not know.
+    """
+    flags = _layer(entry, source, mapping, [])
+    return parse(Settings[entry.config], flags, entry.name, add_help=False)  # type: ignore[name-defined]
 
 
 def as_mapping(name: str, settings: Settings) -> dict[str, Any]:

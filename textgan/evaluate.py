@@ -1,8 +1,9 @@
-"""Score sentences, ours or another system's: ``python -m textgan.evaluate RUN`` or ``--samples FILE --references FILE``."""
+"""Score a run, or any file of sentences: ``python -m textgan.evaluate RUN`` or ``--samples FILE --references FILE``."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -22,7 +23,7 @@ from textgan.reproducibility import forked_rng
 class EvaluateCommand:
     """Score a trained run, or any file of sentences against any other."""
 
-    run: Annotated[Path | None, tyro.conf.Positional] = None
+    run: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[RUN]")] = None
     """Folder of a run: it is sampled and held against its test split."""
     samples: Path | None = None
     """File of sentences to score, one a line."""
@@ -37,7 +38,7 @@ class EvaluateCommand:
     json: Path | None = None
     """Write {"bleu-2": {"value": .., "signature": ".."}, ..} to this file."""
     num: int | None = None
-    """Sentences drawn from a run. None: its evaluation.final_samples."""
+    """Sentences drawn from a run, at least 1. None: its evaluation.final_samples."""
     temperature: float = 1.0
     """Sampling temperature for a run, above 0."""
     seed: int = 0
@@ -46,8 +47,14 @@ class EvaluateCommand:
     """auto, cpu, cuda, cuda:1, ..."""
 
 
+OF_FILES = ("samples", "references", "train", "tokenizer", "lower")
+OF_A_RUN = ("num", "temperature", "seed", "device")
+
+
 def main(args: list[str]) -> None:
     command = command_line.parse(EvaluateCommand, args, "python -m textgan.evaluate", __doc__)
+    if command.json is not None and not command.json.parent.is_dir():
+        raise UserError(f"--json {command.json} cannot be written: there is no folder {command.json.parent}")
     scores = _score_run(command) if command.run is not None else _score_files(command)
     width = max(map(len, scores))
     for name, score in scores.items():
@@ -57,12 +64,19 @@ def main(args: list[str]) -> None:
         try:
             write_atomically(command.json, json.dumps(content, indent=1) + "\n")
         except OSError as error:
-            raise UserError(f"--json {command.json} cannot be written: {error}") from error
+            raise UserError(f"--json {command.json} cannot be written: {error.strerror}") from error
+
+
+def _refuse(command: EvaluateCommand, options: Sequence[str], why: str) -> None:
+    for name in options:
+        if getattr(command, name) != getattr(EvaluateCommand, name):
+            raise UserError(f"--{name} {getattr(command, name)} cannot be used here: {why}")
 
 
 def _score_files(command: EvaluateCommand) -> dict[str, Score]:
     if command.samples is None or command.references is None:
         raise UserError("evaluate needs a RUN, or --samples FILE and --references FILE")
+    _refuse(command, OF_A_RUN, "it is for a RUN; --samples and --references are scored whole and as they are")
     cut = str.split if command.tokenizer == "whitespace" else Cutter(command.tokenizer, lower=False).words
 
     def sentences(path: Path) -> list[list[str]]:
@@ -74,16 +88,20 @@ def _score_files(command: EvaluateCommand) -> dict[str, Score]:
 
 
 def _score_run(command: EvaluateCommand) -> dict[str, Score]:
-    from textgan.experiment import open_data  # torch is slow to import, and scoring files needs none of it
-    from textgan.evaluation import TextEvaluation
-    from textgan.model import load
+    from textgan.evaluation import TextEvaluation  # what follows takes seconds to import, and --help needs none of it
+    from textgan.experiment import open_data
+    from textgan.model import check_sampling, load
 
-    if command.samples is not None or command.references is not None:
-        raise UserError("evaluate takes either a RUN or --samples and --references, not both")
-    if not command.temperature > 0:
-        raise UserError(f"--temperature is {command.temperature}; it must be above 0")
+    assert command.run is not None
+    _refuse(command, OF_FILES, "a RUN is held against the test split of its own corpus, in its own tokens")
+    check_sampling(1 if command.num is None else command.num, command.temperature, command.seed)
     model = load(command.run, command.device)
     corpus, _ = open_data(model.settings)
+    if corpus.tokenizer.signature != model.tokenizer.signature:
+        raise UserError(
+            f"the corpus {model.settings.corpus} has changed: {command.run} learned from "
+            f"{model.tokenizer.signature}, now it is {corpus.tokenizer.signature}"
+        )
     with forked_rng(command.seed):
         evaluation = TextEvaluation(corpus, model.settings.evaluation)
         return evaluation.test_scores(model.game, command.temperature, command.num)

@@ -7,7 +7,7 @@ is known (the oracle), both Kullback-Leibler divergences are exact.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from textgan.data.corpus import TextCorpus
-from textgan.data.oracle import OracleCorpus
+from textgan.data.oracle import Oracle, OracleCorpus
 from textgan.data.spec import TextSpec
 from textgan.data.splits import sentence_hashes
 from textgan.errors import UserError
@@ -104,7 +104,9 @@ class TextEvaluation:
             {"kind": "samples", "sentences": [self._corpus.tokenizer.decode(ids) for ids in sample]},
         ]
         if ends_stage:
-            if sample != self._swept_sample:  # a stage that trains the discriminator alone leaves the generator as it was
+            if (
+                sample != self._swept_sample
+            ):  # a stage that trains the discriminator alone leaves the generator as it was
                 self._swept_sample, self._swept = sample, self._sweep(game)
             records += self._swept
         return Measurement({name: score.value for name, score in scores.items()}, records)
@@ -135,14 +137,19 @@ class TextEvaluation:
             nll = f"nll-{split}"
             scores[nll] = nll_per_token(log_probs, real != self._spec.pad, nll)
             if isinstance(self._corpus, OracleCorpus):
-                scores |= self._divergences(game, real, log_probs.sum(1), drawn.cpu(), temperature)
+                scores |= self._divergences(self._corpus.oracle, game, real, log_probs.sum(1), drawn.cpu(), temperature)
         return sample, {name: score.stamped(temperature=temperature) for name, score in scores.items()}
 
     def _divergences(
-        self, game: HasLikelihood, real: Tensor, model_on_real: Tensor, drawn: Tensor, temperature: float
+        self,
+        oracle: Oracle,
+        game: HasLikelihood,
+        real: Tensor,
+        model_on_real: Tensor,
+        drawn: Tensor,
+        temperature: float,
     ) -> Scores:
         """NLL_oracle and both KL directions: exact densities on samples of the oracle and of the game."""
-        oracle = self._corpus.oracle
         on_drawn = oracle.log_prob(drawn)
         scores = kl_both_ways(
             log_p_x=oracle.log_prob(real),
@@ -171,4 +178,3 @@ def _sentences(tokens: Tensor, spec: TextSpec) -> list[list[int]]:
 
 def _plain(scores: Mapping[str, Score]) -> dict[str, Any]:
     return {name: score.as_dict() for name, score in scores.items()}
-

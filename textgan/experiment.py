@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from textgan.checkpoint import CheckpointStore
 from textgan.collapse import CollapseWatch
@@ -17,6 +17,7 @@ from textgan.data.batches import Batches
 from textgan.data.corpus import TextCorpus, open_corpus
 from textgan.data.oracle import SEEDED, OracleCorpus, open_oracle
 from textgan.data.settings import DataConfig
+from textgan.data.tokenizer import load_tokenizer
 from textgan.errors import UserError
 from textgan.evaluation import TextEvaluation
 from textgan.game import Game
@@ -27,7 +28,6 @@ from textgan.report import build_report
 from textgan.reproducibility import seed_everything
 from textgan.run import Run
 from textgan.trainer import Trainer
-
 
 Corpus = TextCorpus | OracleCorpus
 
@@ -57,8 +57,39 @@ def prepare(entry: Entry, settings: Settings) -> Parts:
     corpus, data = open_data(settings)
     seed_everything(settings.seed, settings.deterministic)
     game = entry.game(settings.game, corpus.spec)
+    if settings.init is not None:
+        start_from(Run.open(Path(settings.init)), game, corpus)
     trainer = dataclasses.replace(settings.trainer, best=settings.trainer.best or TextEvaluation.best)
     return Parts(dataclasses.replace(settings, data=data, trainer=trainer), corpus, game)
+
+
+def start_from(run: Run, game: Game, corpus: Corpus) -> None:
+    """Give the game's networks the weights that networks of the same name have in a finished run.
+
+    Raises:
+        UserError: the run has not ended, learned from other tokens, or has no network in common with the game.
+    """
+    if not run.model_file.exists():
+        raise UserError(f"--init {run.folder} has no {run.model_file.name}: that run has not ended")
+    theirs = load_tokenizer(run.tokenizer_file).signature
+    if theirs != corpus.tokenizer.signature:
+        raise UserError(f"--init {run.folder} has the tokens {theirs}; here they are {corpus.tokenizer.signature}")
+    weights = load_file(run.model_file)
+    networks = {
+        name: {key.removeprefix(f"{name}."): weight for key, weight in weights.items() if key.startswith(f"{name}.")}
+        for name, module in game.named_children()
+        if any(True for _ in module.parameters())
+    }
+    shared = {name: found for name, found in networks.items() if found}
+    if not shared:
+        raise UserError(f"--init {run.folder} has none of the networks {', '.join(networks)}")
+    for name, found in shared.items():
+        try:
+            game.get_submodule(name).load_state_dict(found)
+        except RuntimeError as error:
+            raise UserError(
+                f"--init {run.folder}: its {name} has other sizes: {' '.join(str(error).split())}"
+            ) from error
 
 
 def run_folder(entry: Entry, command: TrainCommand, parts: Parts) -> Run:

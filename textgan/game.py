@@ -125,6 +125,9 @@ class Game(nn.Module):
         """The order of play."""
         raise NotImplementedError
 
-    def sample(self, n: int, **options: Any) -> Any:
-        """`n` generated examples: ``(n, T)`` token ids, ``(n, C, H, W)`` images in [-1, 1], ..."""
+    def sample(self, n: int, *args: Any, **options: Any) -> Any:
+        """`n` generated examples: ``(n, T)`` token ids, ``(n, C, H, W)`` images in [-1, 1], ...
+
+        A game may have options of its own (a text game's `temperature`), each with a default.
+        """
         raise NotImplementedError

@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 import tyro
 
 from textgan import command_line
-from textgan.model import load
 
 BATCH = 1000
 
@@ -19,16 +18,16 @@ BATCH = 1000
 class GenerateCommand:
     """Sentences from a trained run, on standard output."""
 
-    run: Annotated[Path, tyro.conf.Positional]
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Folder of the run."""
     num: int = 100
-    """Number of sentences."""
+    """Number of sentences, at least 1."""
     temperature: float = 1.0
     """Sampling temperature, above 0; below 1 the generator keeps to what it is sure of."""
     seed: int | None = None
     """The same seed gives the same sentences. None: other ones every time."""
     format: Literal["text", "jsonl"] = "text"
-    """text: one sentence a line. jsonl: {"text", "log_prob" in nats} a line."""
+    """text: one sentence a line. jsonl: {"text", "log_prob"} a line, log_prob in nats at temperature 1."""
     detokenize: bool = False
     """Write as people do ("the end.") in place of tokens between spaces ("the end ."), which metrics read."""
     device: str = "auto"
@@ -37,14 +36,21 @@ class GenerateCommand:
 
 def main(args: list[str]) -> None:
     command = command_line.parse(GenerateCommand, args, "python -m textgan.generate", __doc__)
+    from textgan.model import load  # torch is slow to import, and --help needs none of it
+
     model = load(command.run, command.device)
     for tokens in model.sample_tokens(command.num, command.temperature, command.seed).split(BATCH):
         sentences = model.write(tokens, command.detokenize)
         if command.format == "text":
-            print("\n".join(sentences))
+            print("\n".join(map(_line, sentences)))
             continue
         for sentence, log_prob in zip(sentences, model.token_log_prob(tokens), strict=True):
             print(json.dumps({"text": sentence, "log_prob": log_prob}, ensure_ascii=False))
+
+
+def _line(sentence: str) -> str:
+    """A sentence on one line: one made of bytes may have any of Unicode's line ends in it."""
+    return " ".join(sentence.splitlines())
 
 
 if __name__ == "__main__":

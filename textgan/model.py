@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import secrets
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -17,6 +17,7 @@ from textgan.config import from_mapping
 from textgan.data.spec import TextSpec
 from textgan.data.tokenizer import load_tokenizer
 from textgan.errors import UserError
+from textgan.evaluation import ROWS as LIKELIHOOD_ROWS
 from textgan.evaluation import HasLikelihood
 from textgan.reproducibility import forked_rng
 from textgan.run import Run
@@ -37,16 +38,17 @@ class Model:
         config = run.config()
         entry = registry.find(config["name"])
         self.name = entry.name
-        self.settings = from_mapping(entry, config)
-        self.spec = TextSpec(**_read_json(run.data_file)["spec"])
+        self.settings = from_mapping(entry, run.config_file, config)
+        self.spec = _spec(run.data_file)
         self.tokenizer = load_tokenizer(run.tokenizer_file)
         self.game = entry.game(self.settings.game, self.spec)
-        self.game.load_state_dict(_weights(run))
+        try:
+            self.game.load_state_dict(_weights(run))
+        except RuntimeError as error:
+            raise UserError(f"the weights in {run.folder} do not fit its config.yaml and data.json") from error
         self.game.to(choose_device(device)).eval()
 
-    def sample(
-        self, n: int, temperature: float = 1.0, seed: int | None = None, detokenize: bool = False
-    ) -> list[str]:
+    def sample(self, n: int, temperature: float = 1.0, seed: int | None = None, detokenize: bool = False) -> list[str]:
         """`n` generated sentences.
 
         Args:
@@ -55,7 +57,7 @@ class Model:
             detokenize: as people write ("the end.") in place of tokens between spaces ("the end .").
 
         Raises:
-            UserError: `n` or the temperature is not above 0.
+            UserError: `n`, the temperature or the seed is out of range.
         """
         return self.write(self.sample_tokens(n, temperature, seed), detokenize)
 
@@ -66,10 +68,7 @@ class Model:
 
     def sample_tokens(self, n: int, temperature: float = 1.0, seed: int | None = None) -> Tensor:
         """`n` generated sentences as token ids ``(n, T)``."""
-        if n < 1:
-            raise UserError(f"n is {n}; it must be at least 1")
-        if not temperature > 0:
-            raise UserError(f"temperature is {temperature}; it must be above 0")
+        check_sampling(n, temperature, seed)
         with forked_rng(secrets.randbits(63) if seed is None else seed), torch.no_grad():
             sizes = [min(ROWS, n - start) for start in range(0, n, ROWS)]
             return torch.cat([self.game.sample(size, temperature=temperature).cpu() for size in sizes])
@@ -80,7 +79,7 @@ class Model:
         Raises:
             UserError: the game has no density, or a sentence is empty or longer than the model's.
         """
-        return self.token_log_prob(torch.stack([self._row(sentence) for sentence in sentences]))
+        return self.token_log_prob(torch.stack([self._row(sentence) for sentence in sentences])) if sentences else []
 
     def token_log_prob(self, tokens: Tensor) -> list[float]:
         """Log-probability in nats of each sentence, given as token ids ``(n, T)``."""
@@ -88,15 +87,28 @@ class Model:
             raise UserError(f"{self.name} gives no probabilities to sentences")
         device = next(self.game.parameters()).device
         with torch.no_grad():
-            return self.game.log_probs(tokens.to(device)).sum(1).tolist()
+            parts = [self.game.log_probs(part.to(device)).sum(1) for part in tokens.split(LIKELIHOOD_ROWS)]
+        return torch.cat(parts).tolist()
 
     def _row(self, sentence: str) -> Tensor:
         (ids,) = self.tokenizer.encode_batch([sentence])
-        ends = [] if self.spec.eos < 0 else [self.spec.eos]
-        if not ids or len(ids) + len(ends) > self.spec.length:
-            most = self.spec.length - len(ends)
-            raise UserError(f"the sentence {sentence!r} has {len(ids)} tokens; it must have 1 to {most}")
-        return torch.tensor([*ids, *ends, *[self.spec.pad] * (self.spec.length - len(ids) - len(ends))])
+        if self.spec.eos < 0:  # all sentences have one length
+            least, most, ends = self.spec.length, self.spec.length, []
+        else:
+            least, most, ends = 1, self.spec.length - 1, [self.spec.eos]
+        if not least <= len(ids) <= most:
+            raise UserError(f"the sentence {sentence!r} has {len(ids)} tokens; it must have {least} to {most}")
+        return torch.tensor([*ids, *ends, *[self.spec.pad] * (most - len(ids))])
+
+
+def check_sampling(n: int, temperature: float, seed: int | None) -> None:
+    """Raises UserError for numbers that nothing can be drawn with."""
+    if n < 1:
+        raise UserError(f"the number of sentences is {n}; it must be at least 1")
+    if not 0 < temperature < math.inf:
+        raise UserError(f"the temperature is {temperature}; it must be above 0, and finite")
+    if seed is not None and not 0 <= seed < 2**63:
+        raise UserError(f"the seed is {seed}; it must be in [0, 2**63)")
 
 
 def load(folder: str | Path, device: str = "auto") -> Model:
@@ -120,8 +132,10 @@ def _weights(run: Run) -> dict[str, Tensor]:
     return newest[1]["game"]
 
 
-def _read_json(path: Path) -> Any:
+def _spec(file: Path) -> TextSpec:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
+        return TextSpec(**json.loads(file.read_text(encoding="utf-8"))["spec"])
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file} is not the description of a run's data: {error}") from error

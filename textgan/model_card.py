@@ -8,7 +8,16 @@ from textgan import __version__
 from textgan.registry import Entry
 from textgan.run import Run
 
-SHOWN = ("bleu-4", "self-bleu-4", "nll-test", "nll-oracle", "kl-oracle-model", "kl-model-oracle", "distinct-2", "unique")
+SHOWN = (
+    "bleu-4",
+    "self-bleu-4",
+    "nll-test",
+    "nll-oracle",
+    "kl-oracle-model",
+    "kl-model-oracle",
+    "distinct-2",
+    "unique",
+)
 
 
 def model_card(run: Run, entry: Entry) -> str:

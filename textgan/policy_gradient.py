@@ -92,19 +92,13 @@ def _rollout_rewards(
     complete(policy, spec, completions, arrivals(), temperature, uniforms)
     values = torch.zeros(tokens.shape, device=tokens.device)
     if len(sentence):
-        sizes = [rollouts * len(forked) for forked in forks]
         if shared_reward is None:
             rewards = _in_parts(reward, completions, max_rewarded)
         else:
+            of_prefix = completions.split([rollouts * len(forked) for forked in forks])
             whole_forks = max(1, max_rewarded // rollouts) * rollouts
-            rewards = torch.cat(
-                [
-                    shared_reward(part, prefix)
-                    for prefix, rows in enumerate(completions.split(sizes), start=1)
-                    for part in rows.split(whole_forks)
-                    if len(part)
-                ]
-            )
+            parts = [(part, t) for t, rows in enumerate(of_prefix, 1) for part in rows.split(whole_forks)]
+            rewards = torch.cat([shared_reward(part, t) for part, t in parts if len(part)])
         values[sentence, position] = rewards.view(-1, rollouts).mean(1)
     last = positions == lengths[:, None] - 1
     return torch.where(last, _in_parts(reward, tokens, max_rewarded)[:, None], values)

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -52,13 +53,14 @@ class Run:
         if folder.exists() and not folder.is_dir():
             raise UserError(f"--run {folder} is a file; it must be a folder, new or empty")
         if folder.is_dir() and any(folder.iterdir()):
-            what = "a run; add --resume to go on with it" if (folder / "config.yaml").exists() else "other files"
-            raise UserError(f"--run {folder} already holds {what}, or choose a new folder")
+            is_run = (folder / "config.yaml").exists()
+            what = "a run; add --resume to go on with it, or" if is_run else "other files;"
+            raise UserError(f"--run {folder} already holds {what} choose a new folder")
         try:
             (folder / "samples").mkdir(parents=True)
             (folder / "checkpoints").mkdir()
         except OSError as error:
-            raise UserError(f"--run {folder} cannot be made: {error}") from error
+            raise UserError(f"--run {folder} cannot be made: {error.strerror}") from error
         return cls(folder)
 
     @classmethod
@@ -70,8 +72,14 @@ class Run:
         """
         run = cls(folder)
         if not run.config_file.is_file():
-            raise UserError(f"{folder} is not a run folder: it has no config.yaml")
+            why = "it has no config.yaml" if run.folder.is_dir() else "there is no such folder"
+            raise UserError(f"{folder} is not a run folder: {why}; give one that textgan.train has written")
         return run
+
+    def discard(self) -> None:
+        """Remove the folder of a run that could not begin; one with a checkpoint in it stays."""
+        if not any(self.checkpoints_folder.iterdir()):
+            shutil.rmtree(self.folder)
 
     def config(self) -> dict[str, Any]:
         """The resolved options."""

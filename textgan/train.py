@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 
 from textgan import command_line, registry
@@ -14,7 +15,7 @@ from textgan.signals import Interrupted
 from textgan.trainer import NonFiniteLoss
 
 PROG = "python -m textgan.train"
-USAGE = f"""{__doc__}
+USAGE = f"""Train a GAN, from raw text to report.
 
 usage: {PROG} NAME [options]      train (see {PROG} NAME --help for every option)
        {PROG} --list              every game, one a line, with its paper
@@ -51,8 +52,12 @@ def main(args: list[str]) -> None:
     try:
         play(entry, parts, run, command.resume)
     except Interrupted as stop:
-        _say(f"{stop}; go on with: {PROG} {name} --run {run.folder} --resume")
+        _say(f"{stop}; go on with: {PROG} {name} --run {shlex.quote(str(run.folder))} --resume")
         sys.exit(stop.status)
+    except UserError:
+        if not command.resume:
+            run.discard()
+        raise
     except NonFiniteLoss as error:
         _say(f"textgan: error: {error}; the last checkpoint is good: {run.checkpoints_folder}")
         sys.exit(1)

@@ -44,8 +44,8 @@ def naive(built: TextCNN, row: list[int]) -> float:
             ]
             features.append(max(0.0, max(value.item() for value in values)))
     x = torch.tensor(features, dtype=torch.float64)
-    candidate, gate = (built.highway.weight @ x + built.highway.bias).split(len(x))
-    carry = gate.sigmoid()
+    candidate = built.highway.weight @ x + built.highway.bias
+    carry = (built.gate.weight @ x + built.gate.bias).sigmoid()
     z = carry * candidate.clamp(min=0) + (1 - carry) * x
     return (built.output.weight[0] @ z + built.output.bias[0]).item()
 
@@ -81,6 +81,19 @@ def test_embedded_features_equal_those_of_the_tokens():
     torch.testing.assert_close(built.features_embedded(built.embedding(tokens)), built.features(tokens))
 
 
+@pytest.mark.parametrize("spec", [TEXT, ORACLE])
+@pytest.mark.parametrize("shared", [1, 4, 8])
+@pytest.mark.parametrize("record", [True, False])
+def test_sharing_a_prefix_does_not_change_the_scores(spec, shared, record):
+    built, tokens = network(spec), torch.randint(3, 30, (24, 9))
+    if spec is TEXT:
+        for row in range(24):
+            tokens[row, shared + 1 + row % 5 :] = spec.pad
+    tokens[:, :shared] = tokens[::4, :shared].repeat_interleave(4, 0)
+    with torch.set_grad_enabled(record):
+        torch.testing.assert_close(built(tokens, shared, copies=4), built(tokens))
+
+
 def test_every_parameter_receives_a_gradient():
     built = network(TEXT, dropout=0.25)
     built(batch(TEXT)).sum().backward()
@@ -105,7 +118,7 @@ def test_the_papers_widths_and_the_highways_bias():
     assert built.size == sum(SEQGAN_FILTERS.values()) == 1720
     assert [window.kernel_size[0] for window in built.windows] == [*range(1, 11), 15, 20]
     assert [window.out_channels for window in built.windows] == [100, *[200] * 4, *[100] * 5, 160, 160]
-    assert built.highway.bias[1720:].eq(-2).all()
+    assert built.gate.bias.eq(-2).all()
 
 
 def test_widths_that_do_not_fit_are_left_out():

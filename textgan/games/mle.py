@@ -30,17 +30,17 @@ from textgan.sampling import sample
 class Config:
     """Maximum likelihood."""
 
-    embedding: int = 128
+    embedding: int = 64
     """Width of the generator's word embeddings."""
-    hidden: int = 256
+    hidden: int = 128
     """Units of the generator's LSTM."""
-    dropout: float = 0.3
+    dropout: float = 0.2
     """Dropout on the generator's embeddings and outputs while it learns, in [0, 1)."""
     batch_size: int = 64
     """Sentences a step."""
     epochs: int = 8
     """Passes over the corpus."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     """Adam's step size."""
     clip: float = 5.0
     """Largest gradient norm."""

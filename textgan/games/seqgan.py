@@ -31,6 +31,7 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from textgan.data.spec import TextSpec
+from textgan.errors import UserError
 from textgan.game import Act, Game, Loss, Move, Stage, Turn
 from textgan.losses import accuracy, discriminator_loss
 from textgan.networks.lstm import LSTMGenerator
@@ -45,25 +46,25 @@ from textgan.sampling import sample
 class Config:
     """SeqGAN."""
 
-    embedding: int = 128
+    embedding: int = 64
     """Width of the generator's word embeddings."""
-    hidden: int = 256
+    hidden: int = 128
     """Units of the generator's LSTM."""
-    dropout: float = 0.3
+    dropout: float = 0.2
     """Dropout on the generator's embeddings and outputs while it learns by likelihood, in [0, 1)."""
     batch_size: int = 64
     """Sentences a generator step; a discriminator step takes as many real ones and as many fakes."""
     clip: float = 5.0
     """Largest norm of the generator's gradient."""
 
-    mle_epochs: int = 8
+    mle_epochs: int = 5
     """Passes over the corpus by likelihood before the game."""
-    mle_learning_rate: float = 2e-3
+    mle_learning_rate: float = 3e-3
     """Adam's step size by likelihood."""
 
-    rounds: int = 40
+    rounds: int = 20
     """Adversarial rounds."""
-    generator_steps: int = 1
+    generator_steps: int = 2
     """Policy-gradient steps a round."""
     learning_rate: float = 1e-3
     """Adam's step size by policy gradient."""
@@ -98,10 +99,20 @@ class Config:
     """Times the pool is refilled a round of the game."""
     discriminator_epochs: int = 1
     """Passes over the pool after each refill."""
-    pool_size: int | None = None
+    pool_size: int | None = 1280
     """Fakes in the pool. None: as many as there are sentences in the corpus."""
     pool_refresh: float = 1.0
     """Share of the pool that a refill replaces, the oldest first, in (0, 1]."""
+
+    def __post_init__(self) -> None:
+        if len(self.widths) != len(self.filters):
+            raise UserError(
+                f"game.filters has {len(self.filters)} numbers; it must have one for each of game.widths {self.widths}"
+            )
+        if self.discriminator_rounds < 1:
+            raise UserError(f"game.discriminator_rounds is {self.discriminator_rounds}; it must be at least 1")
+        if not 0 < self.pool_refresh <= 1:
+            raise UserError(f"game.pool_refresh is {self.pool_refresh}; it must be in (0, 1]")
 
 
 TINY = Config(
@@ -141,10 +152,11 @@ class SeqGAN(Game):
         refill = Act(self._refill)
         discriminate = Move("discriminator", self._discriminate, times=passes)
         reinforce = Move("generator", self._reinforce, config.generator_steps, after=self._follow, clip=config.clip)
+        train_discriminator: list[Move | Act] = [refill, discriminate]
         return [
-            Stage("pretrain_generator", config.mle_epochs, [likelihood, copy_generator]),
-            Stage("pretrain_discriminator", config.discriminator_rounds, [refill, discriminate]),
-            Stage("adversarial", config.rounds, [reinforce, *[refill, discriminate] * config.discriminator_refills]),
+            Stage("pretrain_generator", config.mle_epochs, [likelihood]),
+            Stage("pretrain_discriminator", config.discriminator_rounds, [copy_generator, *train_discriminator]),
+            Stage("adversarial", config.rounds, [reinforce, *train_discriminator * config.discriminator_refills]),
         ]
 
     def sample(self, n: int, temperature: float = 1.0) -> Tensor:
@@ -173,14 +185,16 @@ class SeqGAN(Game):
     def _rewards(self, tokens: Tensor) -> Tensor:
         if self.config.reward == "constant":
             return (tokens != self.spec.pad).float()
+        rollouts = self.config.rollouts
         with evaluating(self.rollout_policy, self.discriminator):
             return rollout_rewards(
                 self.rollout_policy,
                 self.spec,
                 tokens,
                 lambda sentences: self.discriminator(sentences).sigmoid(),
-                self.config.rollouts,
+                rollouts,
                 self.config.temperature,
+                shared_reward=lambda sentences, t: self.discriminator(sentences, t, rollouts).sigmoid(),
             )
 
     def _discriminate(self, real: Tensor, turn: Turn) -> Loss:
@@ -204,4 +218,3 @@ class SeqGAN(Game):
     def _follow(self) -> None:
         for mine, theirs in zip(self.rollout_policy.parameters(), self.generator.parameters(), strict=True):
             mine.lerp_(theirs, 1 - self.config.rollout_rate)
-

@@ -49,14 +49,13 @@ class TextCNN(nn.Module):
         self.windows = nn.ModuleList(nn.Conv1d(embedding, count, width) for width, count in fitting)
         self.size = sum(count for _, count in fitting)
         """Number of features."""
-        self.highway = nn.Linear(self.size, 2 * self.size)  # W and W'
-        nn.init.constant_(self.highway.bias[self.size :], -2.0)
+        self.highway = nn.Linear(self.size, self.size)
+        self.gate = nn.Linear(self.size, self.size)
+        nn.init.constant_(self.gate.bias, -2.0)
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(self.size, 1)
 
-    def forward(
-        self, tokens: Int[Tensor, "batch length"], shared: int = 0, copies: int = 1
-    ) -> Float[Tensor, " batch"]:
+    def forward(self, tokens: Int[Tensor, "batch length"], shared: int = 0, copies: int = 1) -> Float[Tensor, " batch"]:
         """The score: a logit.
 
         `shared` and `copies` promise that every `copies` rows, from the first on, begin with the same `shared`
@@ -96,8 +95,7 @@ class TextCNN(nn.Module):
             # Bias and relu are monotone, so they can wait for the one value that is left of each filter.
             found.append(F.relu(best + window.bias))
         features = torch.cat(found, 1)
-        candidate, gate = self.highway(features).chunk(2, 1)
-        return torch.lerp(features, F.relu(candidate), torch.sigmoid(gate))
+        return torch.lerp(features, F.relu(self.highway(features)), torch.sigmoid(self.gate(features)))
 
     def output_penalty(self) -> Float[Tensor, ""]:
         """Half the sum of squares of the output layer's weight and bias."""
