@@ -48,8 +48,8 @@ class Progress:
             self._line()
 
     def values(self, values: Mapping[str, float]) -> None:
-        """Numbers worth watching; they replace those of the same names."""
-        self._values.update(values)
+        """Numbers worth watching; they replace those before."""
+        self._values = dict(values)
         if self._bar is not None:
             self._bar.set_postfix_str(self._shown_values(), refresh=False)
 

@@ -240,12 +240,15 @@ class Trainer:
         self._counts[move.player] += 1
 
     def _flush_losses(self, place: Place) -> None:
+        shown: dict[str, float] = {}
         for player, sums in self._sums.items():
             means = {name: value / self._counts[player] for name, value in sums.items()}
             self._check_finite(player, means, self.stages[place.stage].name)
             numbers = {name: value.item() for name, value in means.items()}
             self._record(place, kind="loss", player=player, values=numbers)
-            self._progress.values({f"{player}/{name}": x for name, x in numbers.items() if name != "gradient_norm"})
+            shown |= {f"{player}/{name}": x for name, x in numbers.items() if name != "gradient_norm"}
+        if shown:
+            self._progress.values(shown)
         self._sums.clear()
         self._counts.clear()
 

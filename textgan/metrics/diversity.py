@@ -7,7 +7,7 @@ does not exist, as of 4-grams where no sentence has four words, is an error when
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from collections.abc import Set as AbstractSet
 
 import numpy as np
@@ -77,7 +77,7 @@ def novelty_of_hashes(
     Raises:
         UserError: there are no sentences.
     """
-    _require_sentences(sentences, "novelty")  # type: ignore[arg-type]
+    _require_sentences(sentences, "novelty")
     value = float(np.isin(sentences, train, invert=True).mean())
     return Score(value, signature("novelty", samples=len(sentences), train=len(train), tokenizer=tokenizer))
 
@@ -167,7 +167,7 @@ def text_scores(
     return scores
 
 
-def _require_sentences(sentences: Sequence[Sequence[Token]], metric: str) -> None:
+def _require_sentences(sentences: Sized, metric: str) -> None:
     if len(sentences) == 0:
         raise UserError(f"there are no sentences (0) for {metric}; at least one is needed")
 
