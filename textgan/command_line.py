@@ -57,7 +57,7 @@ def parse_known(kind: Any, args: Sequence[str], prog: str) -> Any:
         return tyro.cli(kind, prog=prog, args=list(args), add_help=False, return_unknown_args=True)[0]
 
 
-def read_preset(path: Path) -> dict[str, Any]:
+def read_preset(path: Path) -> dict[Any, Any]:
     """The options in a YAML file.
 
     Raises:
@@ -88,7 +88,7 @@ def _find_preset(path: Path) -> Path:
     raise UserError(f"there is no preset {path}; it must be a YAML file or one of: {known}")
 
 
-def flags_of(options: Mapping[str, Any], default: Any, prefix: str = "--") -> list[str]:
+def flags_of(options: Mapping[Any, Any], default: Any, prefix: str = "--") -> list[str]:
     """Nested options as flags: ``{game: {rollouts: 4}}`` is ``--game.rollouts=4``.
 
     `default` is an instance of what they will be parsed as: an option that is on or off by default is a flag of its

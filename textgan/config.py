@@ -87,7 +87,7 @@ def parse_train_command(entry: Entry, flags: Sequence[str], prog: str, add_help:
             a device that is not here.
     """
     behaviour = parse_known(Behaviour, flags, prog)
-    layers: list[tuple[Path | str, Mapping[str, Any]]] = []
+    layers: list[tuple[Path | str, Mapping[Any, Any]]] = []
     if behaviour.resume:
         if behaviour.run is None:
             raise UserError("--resume needs --run DIR, the folder of the run to go on with")
@@ -112,7 +112,7 @@ def train_command(entry: Entry, options: Mapping[str, Any], prog: str) -> TrainC
     return parse_train_command(entry, flags_of(options, TrainCommand(game=entry.config())), prog, add_help=False)
 
 
-def _layer(entry: Entry, source: Path | str, options: Mapping[str, Any], before: Sequence[str]) -> list[str]:
+def _layer(entry: Entry, source: Path | str, options: Mapping[Any, Any], before: Sequence[str]) -> list[str]:
     """Options of a run, as flags, from a file that may name its game; `before` are those of the layers below.
 
     Raises:

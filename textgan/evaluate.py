@@ -53,6 +53,8 @@ OF_A_RUN = ("num", "temperature", "seed", "device")
 
 def main(args: list[str]) -> None:
     command = command_line.parse(EvaluateCommand, args, "python -m textgan.evaluate", __doc__)
+    if command.json is not None and command.json.is_dir():
+        raise UserError(f"--json {command.json} cannot be written: it is a folder")
     if command.json is not None and not command.json.parent.is_dir():
         raise UserError(f"--json {command.json} cannot be written: there is no folder {command.json.parent}")
     scores = _score_run(command) if command.run is not None else _score_files(command)

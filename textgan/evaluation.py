@@ -8,7 +8,7 @@ is known (the oracle), both Kullback-Leibler divergences are exact.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -60,6 +60,15 @@ class HasLikelihood(Protocol):
     def log_probs(self, tokens: Tensor, temperature: float = 1.0) -> Tensor: ...
 
 
+@dataclass
+class _Measured:
+    """A measurement and the sample it was made of."""
+
+    drawn: Tensor
+    scores: Scores
+    sweep: list[dict[str, Any]] = field(default_factory=list)
+
+
 class TextEvaluation:
     """Measures text games against the held-out splits of a corpus."""
 
@@ -76,8 +85,7 @@ class TextEvaluation:
             "test": Sentences(_sentences(corpus.test.tokens(config.references), self._spec)),
         }
 
-        self._swept_sample: list[list[int]] = []
-        self._swept: list[dict[str, Any]] = []
+        self._last: _Measured | None = None
 
     def controls(self) -> dict[str, Scores]:
         """Scores that frame every table: real held-out sentences, and words drawn at random from real text."""
@@ -97,19 +105,25 @@ class TextEvaluation:
         return {name: score.value for name, score in scores.items()}
 
     def measure(self, game: Game, ends_stage: bool) -> Measurement:
-        """The validation scores of a sample; at the end of a stage the test scores and the tempered sweep too."""
-        sample, scores = self._scores(game, "valid", self._config.samples, limit=WATCHED_SENTENCES)
+        """The validation scores of a sample; at the end of a stage the test scores and the tempered sweep too.
+
+        The sample's seed is fixed (by the trainer): where it comes out as the one before, the generator has not moved
+        since, as while a discriminator trains alone, and what was measured then still holds.
+        """
+        drawn = game.sample(self._config.samples)
+        if self._last is None or not torch.equal(drawn, self._last.drawn):
+            scores = self._scores(game, drawn, "valid", limit=WATCHED_SENTENCES)
+            self._last = _Measured(drawn, scores)
+        last = self._last
+        sentences = [self._corpus.tokenizer.decode(ids) for ids in _sentences(drawn, self._spec)]
         records: list[dict[str, Any]] = [
-            {"kind": "metrics", "scores": _plain(scores)},
-            {"kind": "samples", "sentences": [self._corpus.tokenizer.decode(ids) for ids in sample]},
+            {"kind": "metrics", "scores": _plain(last.scores)},
+            {"kind": "samples", "sentences": sentences},
         ]
         if ends_stage:
-            if (
-                sample != self._swept_sample
-            ):  # a stage that trains the discriminator alone leaves the generator as it was
-                self._swept_sample, self._swept = sample, self._sweep(game)
-            records += self._swept
-        return Measurement({name: score.value for name, score in scores.items()}, records)
+            last.sweep = last.sweep or self._sweep(game)
+            records += last.sweep
+        return Measurement({name: score.value for name, score in last.scores.items()}, records)
 
     def _sweep(self, game: Game) -> list[dict[str, Any]]:
         swept = {t: _plain(self.test_scores(game, t)) for t in sorted({1.0, *self._config.temperatures})}
@@ -120,16 +134,15 @@ class TextEvaluation:
 
     def test_scores(self, game: Game, temperature: float = 1.0, samples: int | None = None) -> Scores:
         """Everything there is, of a sample drawn at `temperature`, against the whole test split."""
-        return self._scores(game, "test", samples or self._config.final_samples, temperature)[1]
+        drawn = game.sample(samples or self._config.final_samples, temperature=temperature)
+        return self._scores(game, drawn, "test", temperature)
 
     def _scores(
-        self, game: Game, split: str, n: int, temperature: float = 1.0, limit: int | None = None
-    ) -> tuple[list[list[int]], Scores]:
-        """`n` sentences of the game and their scores; likelihoods of the first `limit` sentences of the split."""
-        drawn = game.sample(n, temperature=temperature)
-        sample = _sentences(drawn, self._spec)
+        self, game: Game, drawn: Tensor, split: str, temperature: float = 1.0, limit: int | None = None
+    ) -> Scores:
+        """The scores of sentences that the game has drawn; likelihoods of the first `limit` sentences of the split."""
         tokenizer = self._corpus.tokenizer.signature
-        scores = text_scores(sample, self._references[split], tokenizer=tokenizer)
+        scores = text_scores(_sentences(drawn, self._spec), self._references[split], tokenizer=tokenizer)
         scores["novelty"] = novelty_of_hashes(sentence_hashes(drawn.cpu(), self._spec.pad), self._train, tokenizer)
         if isinstance(game, HasLikelihood):
             real = getattr(self._corpus, split).tokens(limit or self._config.references)
@@ -138,7 +151,7 @@ class TextEvaluation:
             scores[nll] = nll_per_token(log_probs, real != self._spec.pad, nll)
             if isinstance(self._corpus, OracleCorpus):
                 scores |= self._divergences(self._corpus.oracle, game, real, log_probs.sum(1), drawn.cpu(), temperature)
-        return sample, {name: score.stamped(temperature=temperature) for name, score in scores.items()}
+        return {name: score.stamped(temperature=temperature) for name, score in scores.items()}
 
     def _divergences(
         self,

@@ -54,6 +54,8 @@ def planes(runs: Sequence[RunRecord]) -> list[Figure]:
             drawn = {note: pair for note, record in sweep.items() for pair in pairs([record], x, y)}
             sweeps.append(_line(label, looks, drawn.values())._replace(notes=list(drawn)))
             course = [record for record in run.of("metrics") if record["stage"] == stage.name]
+            if y.startswith("self-bleu"):  # depends on the sample's size, which is smaller while training
+                course = []
             paths.append(_line(label, looks, pairs(course, x, y)))
         if any(line.x for line in (*sweeps, *paths)):
             found.append(Figure(f"{y} against {x}", better, plane(x, y, sweeps, paths, list(dict.fromkeys(real)))))

@@ -67,7 +67,7 @@ def _describe(move: Move | Act) -> str:
     return f"{move.player}: {getattr(move.loss, '__name__', 'loss').strip('_')}"
 
 
-def _peak_memory(device: torch.device) -> float:
+def _peak_memory(device: torch.device) -> int:
     """Bytes: of the whole process on a CPU, of tensors on a GPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)

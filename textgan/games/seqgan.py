@@ -62,7 +62,7 @@ class Config:
     mle_learning_rate: float = 3e-3
     """Adam's step size by likelihood."""
 
-    rounds: int = 20
+    rounds: int = 15
     """Adversarial rounds."""
     generator_steps: int = 2
     """Policy-gradient steps a round."""
