@@ -8,20 +8,20 @@ forked random number generator and so never change training.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from textgan.averages import LossAverages, WeightAverages
 from textgan.checkpoint import CheckpointStore
 from textgan.collapse import CollapseWatch
 from textgan.errors import UserError
@@ -118,9 +118,8 @@ class Trainer:
             player: [p for group in optimizer.param_groups for p in group["params"]]
             for player, optimizer in self.optimizers.items()
         }
-        self._averages = _running_averages(self._players, config.ema) if config.ema else {}
-        self._sums: dict[str, dict[str, Tensor]] = defaultdict(dict)
-        self._counts: dict[str, int] = defaultdict(int)
+        self._averages = WeightAverages(self._players, config.ema)
+        self._losses = LossAverages()
         self._best: float | None = None
 
     @property
@@ -172,8 +171,7 @@ class Trainer:
         self.game.load_state_dict(state["game"])
         for player, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][player])
-        for player, average in self._averages.items():
-            average.load_state_dict(state["averages"][player])
+        self._averages.load_state_dict(state["averages"])
         self.place = Place(*state["place"])
         self.seconds = state["seconds"]
         self._best = state["best"]
@@ -183,17 +181,9 @@ class Trainer:
         restore_rng(state["rng"])
         return True
 
-    @contextlib.contextmanager
-    def averaged(self) -> Iterator[None]:
+    def averaged(self) -> AbstractContextManager[None]:
         """Inside, the game's weights are their running averages (where these are kept)."""
-        former = {player: [p.detach().clone() for p in self._players[player]] for player in self._averages}
-        for player, average in self._averages.items():
-            _copy(average.module, self._players[player])
-        try:
-            yield
-        finally:
-            for player, weights in former.items():
-                _copy(weights, self._players[player])
+        return self._averages.applied()
 
     def make(self, place: Place) -> None:
         """One step: the move or act at `place`."""
@@ -229,28 +219,21 @@ class Trainer:
         if self.device.type == "cpu":
             self._check_finite(move.player, values, turn.stage)
         optimizer.step()
-        if self._averages:
-            self._averages[move.player].update_parameters(nn.ParameterList(mover))
+        self._averages.update(move.player)
         if move.after is not None:
             with torch.no_grad():
                 move.after()
-        sums = self._sums[move.player]
-        for name, value in values.items():
-            sums[name] = sums[name] + value if name in sums else value
-        self._counts[move.player] += 1
+        self._losses.add(move.player, values)
 
     def _flush_losses(self, place: Place) -> None:
         shown: dict[str, float] = {}
-        for player, sums in self._sums.items():
-            means = {name: value / self._counts[player] for name, value in sums.items()}
+        for player, means in self._losses.take().items():
             self._check_finite(player, means, self.stages[place.stage].name)
             numbers = {name: value.item() for name, value in means.items()}
             self._record(place, kind="loss", player=player, values=numbers)
             shown |= {f"{player}/{name}": x for name, x in numbers.items() if name != "gradient_norm"}
         if shown:
             self._progress.values(shown)
-        self._sums.clear()
-        self._counts.clear()
 
     def _check_finite(self, player: str, values: dict[str, Tensor], stage: str) -> None:
         if torch.stack(list(values.values())).isfinite().all():
@@ -285,7 +268,7 @@ class Trainer:
         state = {
             "game": self.game.state_dict(),
             "optimizers": {player: optimizer.state_dict() for player, optimizer in self.optimizers.items()},
-            "averages": {player: average.state_dict() for player, average in self._averages.items()},
+            "averages": self._averages.state_dict(),
             "place": tuple(self.place),
             "seconds": self.seconds,
             "best": self._best,
@@ -336,18 +319,3 @@ def _split(batch: Any, size: int | None) -> Iterator[tuple[Any, float]]:
     for start in range(0, n, size):
         part = tree_map_only(Tensor, itemgetter(slice(start, start + size)), batch)
         yield part, min(size, n - start) / n
-
-
-def _running_averages(players: dict[str, list[nn.Parameter]], decay: float) -> dict[str, AveragedModel]:
-    """An average for each player; two players that move the same weights (two optimisers) share one."""
-    averages: dict[tuple[int, ...], AveragedModel] = {}
-    for weights in players.values():
-        average = AveragedModel(nn.ParameterList(weights), multi_avg_fn=get_ema_multi_avg_fn(decay))
-        averages.setdefault(tuple(map(id, weights)), average)
-    return {player: averages[tuple(map(id, weights))] for player, weights in players.items()}
-
-
-@torch.no_grad()
-def _copy(source: Any, target: Sequence[nn.Parameter]) -> None:
-    for there, here in zip(source, target, strict=True):
-        here.copy_(there)
