@@ -33,7 +33,7 @@ COLUMNS = ("nll-oracle", "nll-test", "kl-oracle-model", "kl-model-oracle", "self
 PAPER = {"random": 10.310, "mle at temperature 1": 9.038, "seqgan": 8.736, "the oracle itself": 5.75}
 """NLL_oracle at length 20 as published (Yu et al., 2017)."""
 
-SHORT = {"pool_size": 2000, "discriminator_rounds": 5, "discriminator_refills": 1, "discriminator_epochs": 1}
+SHORT = {"pool_size": 2000, "discriminator_rounds": 10, "discriminator_refills": 1, "discriminator_epochs": 1}
 """What ``--short`` changes in the paper's schedule: the discriminator's part of it, which takes most of the time."""
 
 

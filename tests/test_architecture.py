@@ -20,7 +20,7 @@ GAMES = [name for name in FILES if name.startswith("games.") and name != "games.
 COMMANDS = {"train", "generate", "evaluate", "api"}
 STEERING = {*COMMANDS, "command_line", "config", "experiment", "evaluation", "model", "model_card", "plan"}
 STEERING |= {"registry", "report", "drawing", "figures", "run", "run_record"}
-STEERING |= {"trainer", "checkpoint", "collapse", "progress", "signals"}
+STEERING |= {"trainer", "averages", "checkpoint", "collapse", "progress", "signals"}
 """Everything that knows of runs: whatever a game is made of knows none of it."""
 
 
@@ -71,7 +71,8 @@ def test_the_contract_imports_nothing_of_ours() -> None:
 
 
 def test_the_trainer_knows_no_game_no_data_no_metric_and_no_network() -> None:
-    assert imports("trainer") <= {"checkpoint", "collapse", "errors", "game", "progress", "reproducibility", "signals"}
+    helpers = {"averages", "checkpoint", "collapse", "errors", "game", "progress", "reproducibility", "signals"}
+    assert imports("trainer") <= helpers
 
 
 def test_metrics_know_metrics_alone() -> None:

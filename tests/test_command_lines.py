@@ -108,7 +108,7 @@ WRONG = [
     ("train seqgan --seed -1", ["seed is -1", "[0, 2**63)"]),
     ("train seqgan --trainer.keep 0", ["trainer.keep is 0", "at least 1"]),
     ("train seqgan --trainer.ema 1", ["trainer.ema is 1.0", "[0, 1)"]),
-    ("train seqgan --trainer.device toaster", ["trainer.device is 'toaster'", "cpu"]),
+    ("train seqgan --trainer.device toaster", ["device is 'toaster'", "cpu"]),
     ("train seqgan --evaluation.samples 1", ["evaluation.samples is 1", "at least 2"]),
     ("train seqgan --data.valid 2", ["valid 2.0", "between 0 and 1"]),
     ("train seqgan --data.limit 0", ["limit 0", "at least 1"]),

@@ -366,9 +366,11 @@ def test_options_out_of_range_are_refused(options, message):
 
 def test_devices():
     assert choose_device("cpu").type == "cpu"
-    with pytest.raises(UserError, match=r"trainer\.device is 'gpu'; it must be auto"):
+    with pytest.raises(UserError, match=r"device is 'gpu'; it must be auto"):
         choose_device("gpu")
-    with pytest.raises(UserError, match="CUDA devices here"):
+    with pytest.raises(UserError, match="device is 'meta'"):
+        choose_device("meta")
+    with pytest.raises(UserError, match="the number of CUDA devices here is 0"):
         choose_device("cuda:99")
 
 

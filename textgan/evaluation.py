@@ -18,7 +18,7 @@ from textgan.data.corpus import TextCorpus
 from textgan.data.oracle import Oracle, OracleCorpus
 from textgan.data.spec import TextSpec
 from textgan.data.splits import sentence_hashes
-from textgan.errors import UserError
+from textgan.errors import check_at_least, check_fields
 from textgan.game import Game
 from textgan.metrics import Score, Sentences, kl_both_ways, nll_per_token, novelty_of_hashes, text_scores
 from textgan.trainer import Measurement
@@ -46,11 +46,8 @@ class EvaluationConfig:
     """Sampling temperatures of the quality-diversity sweep at the end of a stage."""
 
     def __post_init__(self) -> None:
-        for name in ("samples", "final_samples", "references"):
-            if getattr(self, name) < 2:
-                raise UserError(f"evaluation.{name} is {getattr(self, name)}; it must be at least 2")
-        if any(temperature <= 0 for temperature in self.temperatures):
-            raise UserError(f"evaluation.temperatures are {self.temperatures}; each must be above 0")
+        check_at_least(2, "evaluation", self, "samples", "final_samples", "references")
+        check_fields("evaluation", self, "numbers above 0", lambda t: not t or min(t) > 0, "temperatures")
 
 
 @runtime_checkable

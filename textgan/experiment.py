@@ -8,9 +8,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
-from textgan.checkpoint import CheckpointStore
+from textgan.checkpoint import CheckpointStore, write_atomically
 from textgan.collapse import CollapseWatch
 from textgan.config import Settings, TrainCommand, as_mapping, check_resumable
 from textgan.data.batches import Batches
@@ -102,6 +102,8 @@ def run_folder(entry: Entry, command: TrainCommand, parts: Parts) -> Run:
         assert command.run is not None  # or the command would not have been parsed
         run = Run.open(command.run)
         check_resumable(run.config(), as_mapping(entry.name, parts.settings), run.folder)
+        if run.data_file.exists() and run.data() != _description(parts.corpus):
+            raise UserError(f"{run.folder} cannot be resumed: the corpus {parts.settings.corpus} has changed since")
         return run
     return Run.create(command.run or _free_folder(f"{entry.name}-{parts.corpus.name}"))
 
@@ -110,14 +112,14 @@ def _free_folder(stem: str) -> Path:
     return next(path for n in count(1) if not (path := Path("runs") / f"{stem}-{n}").exists())
 
 
-def play(entry: Entry, parts: Parts, run: Run, resume: bool = False, quiet: bool = False) -> None:
+def play(entry: Entry, parts: Parts, run: Run, resume: bool = False) -> None:
     """Play the game to its end, or to a signal, and leave everything in the run's folder.
 
     Raises:
         Interrupted, NonFiniteLoss: see `Trainer.play`.
     """
     settings, corpus = parts.settings, parts.corpus
-    if not resume:
+    if not (resume and run.data_file.exists()):
         _write_beginning(entry, parts, run)
     evaluation = TextEvaluation(corpus, settings.evaluation)
     writer = _Writer(run, settings.tensorboard)
@@ -138,31 +140,32 @@ def play(entry: Entry, parts: Parts, run: Run, resume: bool = False, quiet: bool
         for name, scores in evaluation.controls().items():
             plain = {metric: score.as_dict() for metric, score in scores.items()}
             writer.write({"kind": "control", "name": name, "scores": plain} | _BEGINNING)
-    with Progress(trainer.steps, trainer.step, line_seconds=float("inf") if quiet else 10.0) as progress:
+    with Progress(trainer.steps, trainer.step) as progress:
         trainer.play(progress)
     with trainer.averaged():
-        weights = {name: tensor.detach().cpu().clone() for name, tensor in parts.game.state_dict().items()}
-        save_file(weights, run.model_file)
+        run.write_model(parts.game.state_dict())
     writer.event("finished", trainer.step, trainer.seconds)
-    run.report_file.write_text(build_report([run.folder]), encoding="utf-8")
-    run.card_file.write_text(model_card(run, entry), encoding="utf-8")
+    write_atomically(run.report_file, build_report([run.folder]))
+    write_atomically(run.card_file, model_card(run, entry))
 
 
 _BEGINNING = {"step": 0, "stage": "", "round": 0, "seconds": 0.0}
 
 
 def _write_beginning(entry: Entry, parts: Parts, run: Run) -> None:
-    report = parts.corpus.report
     run.write_config(as_mapping(entry.name, parts.settings))
-    run.write_data(
-        {
-            "name": parts.corpus.name,
-            "spec": dataclasses.asdict(parts.corpus.spec),
-            "report": report.as_dict(),
-            "report_lines": report.lines(),
-        }
-    )
     parts.corpus.tokenizer.save(run.tokenizer_file)
+    run.write_data(_description(parts.corpus))
+
+
+def _description(corpus: Corpus) -> dict[str, Any]:
+    return {
+        "name": corpus.name,
+        "spec": dataclasses.asdict(corpus.spec),
+        "tokens": corpus.tokenizer.signature,
+        "report": corpus.report.as_dict(),
+        "report_lines": corpus.report.lines(),
+    }
 
 
 class _Writer:

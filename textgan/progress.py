@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TextIO
 
 from tqdm import tqdm
 
@@ -17,8 +16,8 @@ class Progress:
     On a terminal this is a bar with the time left; elsewhere (a file, a CI log) a line every `line_seconds` seconds.
     """
 
-    def __init__(self, total: int, done: int = 0, out: TextIO | None = None, line_seconds: float = 10.0) -> None:
-        self._out = out or sys.stderr
+    def __init__(self, total: int, done: int = 0, line_seconds: float = 10.0) -> None:
+        self._out = sys.stderr
         self._total, self._done = total, done
         self._line_seconds = line_seconds
         self._started = self._last_line = time.monotonic()

@@ -16,11 +16,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
+from safetensors.torch import save_file
+from torch import Tensor
 
 from textgan.checkpoint import write_atomically
 from textgan.errors import UserError
@@ -96,6 +98,19 @@ class Run:
 
     def write_data(self, description: dict[str, Any]) -> None:
         write_atomically(self.data_file, json.dumps(description, ensure_ascii=False, indent=1) + "\n")
+
+    def data(self) -> dict[str, Any]:
+        """The description of the data."""
+        try:
+            return json.loads(self.data_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{self.data_file} cannot be read: {error}") from error
+
+    def write_model(self, weights: Mapping[str, Tensor]) -> None:
+        """``model.safetensors``, whole or not at all."""
+        draft = self.model_file.with_name(f".{self.model_file.name}")
+        save_file({name: tensor.detach().cpu().clone() for name, tensor in weights.items()}, draft)
+        draft.replace(self.model_file)
 
     def log(self, record: dict[str, Any]) -> None:
         """Append one record to ``metrics.jsonl``."""

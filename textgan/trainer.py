@@ -24,7 +24,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 from textgan.averages import LossAverages, WeightAverages
 from textgan.checkpoint import CheckpointStore
 from textgan.collapse import CollapseWatch
-from textgan.errors import UserError
+from textgan.errors import UserError, check_at_least, check_share
 from textgan.game import Act, Game, Move, Place, Turn, walk
 from textgan.progress import Progress
 from textgan.reproducibility import forked_rng, restore_rng, rng_state
@@ -58,12 +58,9 @@ class TrainerConfig:
     """Metric whose lowest value marks the best checkpoint. None: what the data's evaluation says."""
 
     def __post_init__(self) -> None:
-        positive = ("evaluations", "log_every", "keep")
-        for name in (*positive, *(["micro_batch"] if self.micro_batch is not None else [])):
-            if getattr(self, name) < 1:
-                raise UserError(f"trainer.{name} is {getattr(self, name)}; it must be at least 1")
-        if not 0 <= self.ema < 1:
-            raise UserError(f"trainer.ema is {self.ema}; it must be in [0, 1)")
+        check_at_least(1, "trainer", self, "evaluations", "log_every", "keep", "micro_batch")
+        check_at_least(0, "trainer", self, "checkpoint_every")
+        check_share("trainer", self, "ema")
 
 
 @runtime_checkable
@@ -163,12 +160,21 @@ class Trainer:
                 place = following
 
     def resume(self) -> bool:
-        """Continue from the newest whole checkpoint; False if there is none."""
+        """Continue from the newest whole checkpoint; False if there is none.
+
+        Raises:
+            UserError: no checkpoint is whole, or it is one of another game.
+        """
         loaded = self._checkpoints.load() if self._checkpoints else None
         if loaded is None:
             return False
         self.step, state = loaded
-        self.game.load_state_dict(state["game"])
+        try:
+            self.game.load_state_dict(state["game"])
+        except RuntimeError as error:
+            raise UserError(
+                f"the checkpoint of step {self.step} does not fit: {' '.join(str(error).split())}"
+            ) from error
         for player, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][player])
         self._averages.load_state_dict(state["averages"])
@@ -301,10 +307,12 @@ def choose_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-    except RuntimeError as error:
-        raise UserError(f"trainer.device is {name!r}; it must be auto, cpu, cuda or cuda:N") from error
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise UserError(f"device is {name!r}; it must be auto, cpu, cuda or cuda:N")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(f"trainer.device is {name!r}, but there are {torch.cuda.device_count()} CUDA devices here")
+        raise UserError(f"device is {name!r}; the number of CUDA devices here is {torch.cuda.device_count()}")
     return device
 
 

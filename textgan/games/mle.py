@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from textgan.data.spec import TextSpec
+from textgan.errors import check_above_zero, check_at_least, check_share
 from textgan.game import Game, Loss, Move, Stage, Turn
 from textgan.networks.lstm import LSTMGenerator
 from textgan.networks.modes import evaluating
@@ -34,6 +35,8 @@ class Config:
     """Width of the generator's word embeddings."""
     hidden: int = 128
     """Units of the generator's LSTM."""
+    init_std: float | None = None
+    """Standard deviation of the generator's first weights, all of them. None: torch's own initialisation."""
     dropout: float = 0.2
     """Dropout on the generator's embeddings and outputs while it learns, in [0, 1)."""
     batch_size: int = 64
@@ -44,6 +47,12 @@ class Config:
     """Adam's step size."""
     clip: float = 5.0
     """Largest gradient norm."""
+
+    def __post_init__(self) -> None:
+        check_at_least(1, "game", self, "embedding", "hidden", "batch_size")
+        check_at_least(0, "game", self, "epochs")
+        check_above_zero("game", self, "init_std", "learning_rate", "clip")
+        check_share("game", self, "dropout")
 
 
 TINY = Config(embedding=16, hidden=16, epochs=2, batch_size=32)
@@ -56,7 +65,7 @@ class MLE(Game):
         super().__init__()
         self.config, self.spec = config, spec
         self.batch_size = config.batch_size
-        self.generator = LSTMGenerator(spec, config.embedding, config.hidden, config.dropout)
+        self.generator = LSTMGenerator(spec, config.embedding, config.hidden, config.dropout, config.init_std)
 
     def optimizers(self) -> dict[str, Optimizer]:
         return {"generator": Adam(self.generator.parameters(), lr=self.config.learning_rate)}

@@ -31,7 +31,7 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from textgan.data.spec import TextSpec
-from textgan.errors import UserError
+from textgan.errors import check_above_zero, check_at_least, check_fields, check_share
 from textgan.game import Act, Game, Loss, Move, Stage, Turn
 from textgan.losses import accuracy, discriminator_loss
 from textgan.networks.lstm import LSTMGenerator
@@ -50,6 +50,8 @@ class Config:
     """Width of the generator's word embeddings."""
     hidden: int = 128
     """Units of the generator's LSTM."""
+    init_std: float | None = None
+    """Standard deviation of the generator's first weights, all of them. None: torch's own initialisation."""
     dropout: float = 0.2
     """Dropout on the generator's embeddings and outputs while it learns by likelihood, in [0, 1)."""
     batch_size: int = 64
@@ -105,14 +107,16 @@ class Config:
     """Share of the pool that a refill replaces, the oldest first, in (0, 1]."""
 
     def __post_init__(self) -> None:
-        if len(self.widths) != len(self.filters):
-            raise UserError(
-                f"game.filters has {len(self.filters)} numbers; it must have one for each of game.widths {self.widths}"
-            )
-        if self.discriminator_rounds < 1:
-            raise UserError(f"game.discriminator_rounds is {self.discriminator_rounds}; it must be at least 1")
-        if not 0 < self.pool_refresh <= 1:
-            raise UserError(f"game.pool_refresh is {self.pool_refresh}; it must be in (0, 1]")
+        check_at_least(1, "game", self, "embedding", "hidden", "batch_size", "rollouts", "generator_steps")
+        check_at_least(1, "game", self, "discriminator_embedding", "discriminator_rounds", "discriminator_epochs")
+        check_at_least(1, "game", self, "pool_size")
+        check_at_least(0, "game", self, "mle_epochs", "rounds", "discriminator_refills", "l2")
+        check_above_zero("game", self, "init_std", "clip", "mle_learning_rate", "learning_rate", "temperature")
+        check_above_zero("game", self, "discriminator_learning_rate")
+        check_share("game", self, "dropout", "rollout_rate", "discriminator_dropout")
+        check_fields("game", self, "in (0, 1]", lambda share: 0 < share <= 1, "pool_refresh")
+        check_fields("game", self, "numbers of at least 1", lambda n: n and min(n) >= 1, "widths", "filters")
+        check_fields("game", self, "one for each of game.widths", lambda n: len(n) == len(self.widths), "filters")
 
 
 TINY = Config(
@@ -128,7 +132,7 @@ class SeqGAN(Game):
         super().__init__()
         self.config, self.spec = config, spec
         self.batch_size = config.batch_size
-        self.generator = LSTMGenerator(spec, config.embedding, config.hidden, config.dropout)
+        self.generator = LSTMGenerator(spec, config.embedding, config.hidden, config.dropout, config.init_std)
         self.rollout_policy = copy.deepcopy(self.generator)
         self.discriminator = TextCNN(
             spec, config.widths, config.filters, config.discriminator_embedding, config.discriminator_dropout

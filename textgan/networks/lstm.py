@@ -17,19 +17,25 @@ LSTMState = tuple[Tensor, Tensor]
 class LSTMGenerator(nn.Module):
     """p(y_t | y_1..t-1) = softmax(output(h_t)), h_t = LSTM(h_t-1, embedding(y_t-1)), y_0 the begin mark, h_0 = 0.
 
-    A `textgan.sampling.Policy`. Dropout acts on the embeddings and on h, in train mode only. Parameters carry the
+    A `textgan.sampling.Policy`. Dropout acts on the embeddings and on h, in train mode only.
+    Every parameter starts from N(0, init_std^2), or as torch's layers do if that is None. Parameters carry the
     names ``embedding``, ``lstm``, ``output`` and torch's LSTM layout (gates i, f, g, o).
     """
 
     never: Tensor
 
-    def __init__(self, spec: TextSpec, embedding: int, hidden: int, dropout: float = 0.0) -> None:
+    def __init__(
+        self, spec: TextSpec, embedding: int, hidden: int, dropout: float = 0.0, init_std: float | None = None
+    ) -> None:
         super().__init__()
         self.spec = spec
         self.embedding = nn.Embedding(spec.vocab_size, embedding)
         self.lstm = nn.LSTM(embedding, hidden, batch_first=True)
         self.output = nn.Linear(hidden, spec.vocab_size)
         self.dropout = nn.Dropout(dropout)
+        if init_std is not None:
+            for parameter in self.parameters():
+                nn.init.normal_(parameter, std=init_std)
         never = torch.zeros(spec.vocab_size)
         never[list(spec.never)] = -torch.inf
         self.register_buffer("never", never, persistent=False)
