@@ -25,9 +25,14 @@ def test_weights_come_back_when_an_error_passes():
     averages = WeightAverages({"player": [weight]}, decay=0.5)
     averages.update("player")
     weight.data.fill_(3.0)
-    with pytest.raises(ValueError, match="x"), averages.applied():
-        assert weight.item() == 1.0
-        raise ValueError("x")
+
+    def fail_inside() -> None:
+        with averages.applied():
+            assert weight.item() == 1.0
+            raise ValueError("inside")
+
+    with pytest.raises(ValueError, match="inside"):
+        fail_inside()
     assert weight.item() == 3.0
 
 
