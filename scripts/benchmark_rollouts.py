@@ -3,7 +3,9 @@
     python scripts/benchmark_rollouts.py --rollouts 16 --discriminator paper --device cuda
 
 The nested loop takes every roll-out and every prefix in turn: it reads the prefix again from the begin mark, draws
-the rest of the sentence with ``torch.multinomial``, and has the discriminator score the batch.
+the rest of the sentence with ``torch.multinomial``, and has the discriminator score the batch. "lean" computes no
+logits while it reads the prefix; "usual" calls the generator's whole step for every token, logits and log-softmax
+included, as the public implementations do.
 """
 
 from __future__ import annotations
@@ -45,6 +47,8 @@ class Options:
     """paper: SeqGAN's 12 widths, 1,720 filters. small: widths 2 to 4, 64 filters each."""
     device: str = "cpu"
     """Where to run: cpu, cuda, ..."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16: every way runs under bfloat16 autocast."""
     repeats: int = 3
     """Times that each way is run; medians are printed."""
 
@@ -68,8 +72,10 @@ class Stopwatch:
 
 
 @torch.no_grad()
-def nested_loop(policy: LSTMGenerator, tokens: Tensor, reward: Callable[[Tensor], Tensor], rollouts: int) -> Tensor:
-    """Roll-out rewards as they are usually computed."""
+def nested_loop(
+    policy: LSTMGenerator, tokens: Tensor, reward: Callable[[Tensor], Tensor], rollouts: int, usual: bool
+) -> Tensor:
+    """Roll-out rewards one prefix and one roll-out at a time."""
     batch, length = tokens.shape
     rewards = torch.zeros(batch, length, device=tokens.device)
     for _ in range(rollouts):
@@ -77,6 +83,8 @@ def nested_loop(policy: LSTMGenerator, tokens: Tensor, reward: Callable[[Tensor]
             state = policy.start(batch)
             words = list(tokens[:, :prefix].unbind(1))
             for word in words:
+                if usual:
+                    policy.logits(state).log_softmax(-1)
                 state = policy.advance(word, state)
             while True:
                 words.append(torch.multinomial(policy.logits(state).softmax(-1), 1).squeeze(1))
@@ -107,11 +115,13 @@ def main(options: Options) -> None:
 
     ways = {
         "forked": lambda: rollout_rewards(policy, spec, tokens, reward, options.rollouts, shared_reward=reward),
-        "nested": lambda: nested_loop(policy, tokens, reward, options.rollouts),
+        "lean": lambda: nested_loop(policy, tokens, reward, options.rollouts, usual=False),
+        "usual": lambda: nested_loop(policy, tokens, reward, options.rollouts, usual=True),
     }
     print(options, f"{torch.get_num_threads()} threads", f"torch {torch.__version__}", sep="\n")
     medians = {}
-    with evaluating(policy, discriminator):
+    autocast = torch.autocast(device.type, torch.bfloat16, enabled=options.precision == "bf16")
+    with evaluating(policy, discriminator), autocast:
         for name, way in ways.items():  # ours first, as the peak of the process never falls
             if device.type == "cuda":
                 way()  # kernels are loaded and chosen at first use
@@ -124,9 +134,10 @@ def main(options: Options) -> None:
                 parts.append((total - reward.seconds, reward.seconds, total))
             medians[name] = [statistics.median(part) for part in zip(*parts, strict=True)]
             seconds = "  ".join(f"{part} {value:8.3f} s" for part, value in zip(PARTS, medians[name], strict=True))
-            print(f"{name}  {seconds}  peak {peak_memory(device):.0f} MB", flush=True)
-    ratios = [theirs / ours for theirs, ours in zip(medians["nested"], medians["forked"], strict=True)]
-    print("ratio   " + "  ".join(f"{part} {value:8.1f} x" for part, value in zip(PARTS, ratios, strict=True)))
+            print(f"{name:6s}  {seconds}  peak {peak_memory(device):.0f} MB", flush=True)
+    for name in ("lean", "usual"):
+        ratios = [theirs / ours for theirs, ours in zip(medians[name], medians["forked"], strict=True)]
+        print(f"{name} / forked  " + "  ".join(f"{p} {r:8.1f} x" for p, r in zip(PARTS, ratios, strict=True)))
 
 
 PARTS = ("decode", "reward", "total")

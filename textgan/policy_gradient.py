@@ -99,7 +99,7 @@ def _rollout_rewards(
             whole_forks = max(1, max_rewarded // rollouts) * rollouts
             parts = [(part, t) for t, rows in enumerate(of_prefix, 1) for part in rows.split(whole_forks)]
             rewards = torch.cat([shared_reward(part, t) for part, t in parts if len(part)])
-        values[sentence, position] = rewards.view(-1, rollouts).mean(1)
+        values[sentence, position] = rewards.float().view(-1, rollouts).mean(1)
     last = positions == lengths[:, None] - 1
     return torch.where(last, _in_parts(reward, tokens, max_rewarded)[:, None], values)
 

@@ -41,12 +41,14 @@ def _sentences(spec: TextSpec) -> torch.Tensor:
     return torch.where(places < lengths, words, torch.where(places == lengths, spec.eos, spec.pad))
 
 
-def _trainer(name: str, spec: TextSpec, store: CheckpointStore | None = None, seed: int = 0, **options) -> Trainer:
+def _trainer(
+    name: str, spec: TextSpec, store: CheckpointStore | None = None, seed: int = 0, config: TrainerConfig = CONFIG
+) -> Trainer:
     entry = registry.find(name)
     seed_everything(seed)
     game = entry.game(entry.tiny, spec)
     batches = Batches(OracleSplit(_sentences(spec)), seed)
-    return Trainer(game, batches, CONFIG, store, **options)
+    return Trainer(game, batches, config, store)
 
 
 def _parameters(game: Game) -> dict[str, torch.Tensor]:
@@ -139,6 +141,14 @@ def test_a_run_killed_inside_any_stage_resumes_to_the_same_weights(name, tmp_pat
         assert resumed.resume()
         resumed.play()
         assert_bitwise_equal(weights(whole.game), weights(resumed.game))
+
+
+@every_game
+@every_spec
+def test_it_plays_in_bfloat16(name, spec):
+    trainer = _trainer(name, spec, config=dataclasses.replace(CONFIG, precision="bf16"))
+    trainer.play()
+    assert all(p.dtype == torch.float32 and p.isfinite().all() for p in trainer.game.parameters())
 
 
 @every_game

@@ -63,7 +63,12 @@ class LSTMGenerator(nn.Module):
 
     def logits(self, state: LSTMState) -> Float[Tensor, "rows vocab"]:
         """Unnormalised log-probabilities of the next token."""
-        return self.vocabulary(state[0])
+        if torch.is_grad_enabled():
+            return self.vocabulary(state[0])
+        # The same with the bias as one more column: to add it would cost a pass over all logits.
+        outputs = self.dropout(state[0])
+        weight = torch.cat([self.output.weight, (self.output.bias + self.never)[:, None]], 1)
+        return torch.cat([outputs, torch.ones_like(outputs[:, :1])], 1) @ weight.t()
 
     def vocabulary(self, outputs: Float[Tensor, "*rows hidden"]) -> Float[Tensor, "*rows vocab"]:
         """Logits of the next token from the LSTM's outputs."""

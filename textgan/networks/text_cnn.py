@@ -95,7 +95,8 @@ class TextCNN(nn.Module):
             # Bias and relu are monotone, so they can wait for the one value that is left of each filter.
             found.append(F.relu(best + window.bias))
         features = torch.cat(found, 1)
-        return torch.lerp(features, F.relu(self.highway(features)), torch.sigmoid(self.gate(features)))
+        transformed = F.relu(self.highway(features)).type_as(features)  # autocast may have lowered its precision
+        return torch.lerp(features, transformed, torch.sigmoid(self.gate(features)).type_as(features))
 
     def output_penalty(self) -> Float[Tensor, ""]:
         """Half the sum of squares of the output layer's weight and bias."""
@@ -109,6 +110,8 @@ def _best_window(
     first: int,
 ) -> Float[Tensor, "batch filters"]:
     """The largest response of each filter, without bias, over the windows within the sentence from `first` on."""
+    if first == 0 and inputs.shape[1] == weight.shape[2]:  # one window, which every sentence has: three times faster
+        return inputs.flatten(1) @ weight.transpose(1, 2).flatten(1).t()
     # A one-row image with channels last needs no copy of the embeddings and is the fastest convolution on CPUs.
     image = inputs[:, first:].unsqueeze(1).permute(0, 3, 1, 2)  # (B, E, 1, T)
     kernel = weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
