@@ -134,7 +134,7 @@ def _tiny(entry: Entry) -> dict[str, Any]:
     return {
         "game": _plain(dataclasses.asdict(entry.tiny)),
         "data": {"limit": 600},
-        "evaluation": {"samples": 100, "final_samples": 100, "temperatures": [0.8, 1.0]},
+        "evaluation": {"samples": 100, "final_samples": 100, "references": 500, "temperatures": [0.8, 1.0]},
         "trainer": {"evaluations": 1},
     }
 
