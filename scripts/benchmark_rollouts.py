@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-import tyro
 from torch import Tensor
 
+from textgan import command_line
 from textgan.data.spec import NONE, TextSpec
 from textgan.networks.lstm import LSTMGenerator
 from textgan.networks.modes import evaluating
@@ -103,7 +103,8 @@ def peak_memory(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def main(options: Options) -> None:
+def main(args: list[str]) -> None:
+    options = command_line.parse(Options, args, "python scripts/benchmark_rollouts.py", __doc__)
     torch.manual_seed(0)
     device = torch.device(options.device)
     spec = TextSpec(options.vocab, options.length, train_size=0, bos=0, eos=NONE, pad=NONE, unk=NONE)
@@ -143,4 +144,4 @@ def main(options: Options) -> None:
 PARTS = ("decode", "reward", "total")
 
 if __name__ == "__main__":
-    main(tyro.cli(Options, description=__doc__))
+    command_line.run(main)

@@ -16,6 +16,7 @@ import tyro
 import yaml
 
 from textgan.errors import UserError
+from textgan.process import keep_freed_memory
 from textgan.resources import project_folder
 
 USER_ERROR = 2
@@ -114,6 +115,7 @@ def run(main: Callable[[list[str]], None]) -> None:
 
     Interruption exits with 128 + the signal's number: 130 for SIGINT, 143 for SIGTERM.
     """
+    keep_freed_memory()
     warnings.showwarning = _show_warning
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # sentences are written as they are read, whatever the locale

@@ -1,0 +1,23 @@
+"""What a process of ours asks of the C library, once, at its start."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Names of glibc's `mallopt`."""
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep the memory that tensors have freed for the tensors of the next step.
+
+    By default it goes back to the system and is zeroed page by page when it is asked for again, which costs a quarter
+    of a likelihood step on a CPU. Where there is no glibc nothing is done.
+    """
+    if sys.platform != "linux":
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, 2**25)  # its largest
+        mallopt(M_TRIM_THRESHOLD, 2**30)
