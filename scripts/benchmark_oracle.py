@@ -115,13 +115,14 @@ def summarise(command: Command) -> None:
 
 
 def collect(runs: Path) -> dict[str, dict[str, list[float]]]:
-    """Row -> metric -> one value a seed: the end of each run, and the likelihood model at each temperature."""
+    """Row -> metric -> one value a seed: the end of each finished run, and the likelihood model at each temperature."""
     rows: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for folder in sorted(runs.iterdir()):
         run, (system, _) = Run.open(folder), folder.name.rsplit("-", 1)
         records = run.records()
         ends = [record for record in records if record["kind"] == "test"]
-        if not ends:
+        if not run.model_file.exists():  # it has not ended: its last test scores are those of an earlier stage
+            print(f"{folder} has not ended and is left out")
             continue
         last = ends[-1]["stage"]
         found = {system: ends[-1]} if system != "mle" else {}
