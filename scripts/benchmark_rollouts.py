@@ -115,7 +115,9 @@ def main(args: list[str]) -> None:
     reward = Stopwatch(lambda rows, shared: discriminator(rows, shared, options.rollouts).sigmoid(), device)
 
     ways = {
-        "forked": lambda: rollout_rewards(policy, spec, tokens, reward, options.rollouts, shared_reward=reward),
+        "forked": lambda: rollout_rewards(
+            policy, spec, tokens, lambda rows, _: reward(rows), options.rollouts, shared_reward=reward
+        ),
         "lean": lambda: nested_loop(policy, tokens, reward, options.rollouts, usual=False),
         "usual": lambda: nested_loop(policy, tokens, reward, options.rollouts, usual=True),
     }

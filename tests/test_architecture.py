@@ -17,7 +17,8 @@ FILES = {
     if file != PACKAGE / "__init__.py"  # the public face, which opens everything else when it is used
 }
 GAMES = [name for name in FILES if name.startswith("games.") and name != "games.__init__"]
-COMMANDS = {"train", "generate", "evaluate", "api"}
+COMMANDS = {"train", "generate", "evaluate", "api", "stories"}
+"""What nobody else builds on: command lines, and the library of story endings with its own."""
 STEERING = {*COMMANDS, "command_line", "config", "experiment", "evaluation", "model", "model_card", "plan"}
 STEERING |= {"registry", "report", "drawing", "figures", "run", "run_record"}
 STEERING |= {"trainer", "averages", "checkpoint", "collapse", "progress", "signals"}
@@ -63,7 +64,12 @@ def test_imports_have_no_circle() -> None:
 
 
 def test_nobody_imports_a_command() -> None:
-    assert offences(list(FILES), COMMANDS) == {}
+    found = offences(list(FILES), COMMANDS)
+    own = {
+        name: modules - {top(name), "api", "train"} if top(name) == "stories" else modules
+        for name, modules in found.items()
+    }
+    assert {name: modules for name, modules in own.items() if modules} == {}
 
 
 def test_the_contract_imports_nothing_of_ours() -> None:
@@ -94,6 +100,7 @@ def test_no_game_is_named_outside_its_file() -> None:
     named = [
         f"{name}, line {node.lineno}"
         for name in FILES.keys() - set(GAMES)
+        if top(name) != "stories"  # the library of one game, which it names as its default
         for node in ast.walk(tree(name))
         if isinstance(node, ast.Constant) and node.value in names and id(node) not in docstrings(tree(name))
     ]

@@ -28,7 +28,7 @@ def lstm(spec: TextSpec, device: str = "cpu") -> LSTMGenerator:
     return policy.to(device)
 
 
-def encode(rows):
+def encode(rows, origins=None):
     """A reward that tells sentences apart: a number for each token and place."""
     places = torch.arange(1, rows.shape[1] + 1, device=rows.device)
     return torch.sin(rows.float() * places + places).sum(1)
@@ -91,6 +91,21 @@ def test_shared_rewards_are_told_what_their_rows_share(world, max_rewarded):
     torch.testing.assert_close(found, expected)
 
 
+@pytest.mark.parametrize("max_rows", [1, 40, 2**16])
+def test_rewards_are_told_which_sentence_each_completes(max_rows):
+    spec = text(8)
+    tokens = sample(lstm(spec), spec, 9)
+    worth = torch.arange(9.0) + 1
+    found = rollout_rewards(lstm(spec), spec, tokens, lambda rows, origins: worth[origins], 3, max_rows=max_rows)
+    torch.testing.assert_close(found, (tokens != spec.pad) * worth[:, None])
+
+
+def test_a_baseline_of_the_callers_own_is_taken_off():
+    rewards, own = torch.rand(3, 4), torch.rand(3, 4)
+    mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0]]).bool()
+    torch.testing.assert_close(advantages(rewards, mask, own, False), (rewards - own) * mask)
+
+
 def test_the_worlds_of_the_nested_loop_have_ended_and_unended_sentences():
     lengths = (sample(lstm(text(8)), text(8), 7) != text(8).pad).sum(1)
     assert lengths.min() < 8
@@ -100,10 +115,10 @@ def test_the_worlds_of_the_nested_loop_have_ended_and_unended_sentences():
 def test_each_reward_lands_on_its_own_sentence_and_position():
     tokens = sample(lstm(text(8)), text(8), 50)
 
-    def first_word(rows):
+    def first_word(rows, origins):
         return rows[:, 0].float()
 
-    def tokens_of_prefix(rows):  # every completion of a prefix begins with it
+    def tokens_of_prefix(rows, origins=None):  # every completion of a prefix begins with it
         return (rows[:, :2] * torch.tensor([1, 100])).sum(1).float()
 
     mask = tokens != 0

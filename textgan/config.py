@@ -16,6 +16,10 @@ from textgan.run import Run
 from textgan.trainer import TrainerConfig, choose_device
 
 GameConfig = TypeVar("GameConfig")
+AnySettings = TypeVar("AnySettings", bound="Settings[Any]")
+
+EMBEDDED = {"text": "bbe", "stories": "story_world"}
+"""The corpus that comes with textgan, for each of the things that games are played on."""
 
 HOUSEKEEPING = {
     "trainer.device",
@@ -36,8 +40,8 @@ class Settings(Generic[GameConfig]):
     evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)
     trainer: TrainerConfig = dataclasses.field(default_factory=TrainerConfig)
     corpus: str = "bbe"
-    """What to learn from: a corpus card's name, a file (.txt one sentence a line, .jsonl, .csv, .tsv), hf:NAME through
-    datasets, oracle (seeded) or oracle:FILE.safetensors."""
+    """What to learn from: a corpus card's name, a file (.txt one sentence or story a line, .jsonl, .csv, .tsv), hf:NAME
+    through datasets; for sentences also oracle (seeded) or oracle:FILE.safetensors."""
     corpus_field: str | None = None
     """Field of a .jsonl, .csv or .tsv file that holds the text. None: the only one, or the one called text."""
     init: str | None = None
@@ -101,15 +105,20 @@ def parse_train_command(entry: Entry, flags: Sequence[str], prog: str, add_help:
     for source, options in layers:
         before += _layer(entry, source, options, before)
     kind = TrainCommand[entry.config]  # type: ignore[name-defined]
-    default = TrainCommand(game=entry.config())
+    default = defaults(entry, TrainCommand)
     command: TrainCommand = parse(kind, [*before, *flags], prog, entry.doc, default, add_help)
     choose_device(command.trainer.device)
     return command
 
 
+def defaults(entry: Entry, kind: type[AnySettings]) -> AnySettings:
+    """What holds for a game where nothing is said."""
+    return kind(game=entry.config(), corpus=EMBEDDED[entry.game.data])
+
+
 def train_command(entry: Entry, options: Mapping[str, Any], prog: str) -> TrainCommand:
     """`parse_train_command` for options given as a mapping."""
-    return parse_train_command(entry, flags_of(options, TrainCommand(game=entry.config())), prog, add_help=False)
+    return parse_train_command(entry, flags_of(options, defaults(entry, TrainCommand)), prog, add_help=False)
 
 
 def _layer(entry: Entry, source: Path | str, options: Mapping[Any, Any], before: Sequence[str]) -> list[str]:
@@ -120,7 +129,7 @@ def _layer(entry: Entry, source: Path | str, options: Mapping[Any, Any], before:
     """
     if options.get("name", entry.name) != entry.name:
         raise UserError(f"{source} is of the game {options['name']!r}; it must be of {entry.name!r}")
-    default = Settings(game=entry.config())
+    default = defaults(entry, Settings)
     flags = flags_of({key: value for key, value in options.items() if key != "name"}, default)
     kind = Settings[entry.config]  # type: ignore[name-defined]
     try:

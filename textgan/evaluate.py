@@ -17,6 +17,7 @@ from textgan.data.segmentation import Cutter
 from textgan.errors import UserError
 from textgan.metrics import Score, sentence_set, text_scores
 from textgan.reproducibility import forked_rng
+from textgan.run import Run
 
 
 @dataclass(frozen=True)
@@ -90,22 +91,22 @@ def _score_files(command: EvaluateCommand) -> dict[str, Score]:
 
 
 def _score_run(command: EvaluateCommand) -> dict[str, Score]:
-    from textgan.evaluation import TextEvaluation  # what follows takes seconds to import, and --help needs none of it
+    from textgan.evaluation import evaluation_of  # what follows takes seconds to import, and --help needs none of it
     from textgan.experiment import open_data
-    from textgan.model import check_sampling, load
+    from textgan.model import check_sampling, open_game
 
     assert command.run is not None
     _refuse(command, OF_FILES, "a RUN is held against the test split of its own corpus, in its own tokens")
     check_sampling(1 if command.num is None else command.num, command.temperature, command.seed)
-    model = load(command.run, command.device)
-    corpus, _ = open_data(model.settings)
+    model = open_game(Run.open(command.run), command.device)
+    corpus, _ = open_data(model.settings, model.game.data)
     if corpus.tokenizer.signature != model.tokenizer.signature:
         raise UserError(
             f"the corpus {model.settings.corpus} has changed: {command.run} learned from "
             f"{model.tokenizer.signature}, now it is {corpus.tokenizer.signature}"
         )
     with forked_rng(command.seed):
-        evaluation = TextEvaluation(corpus, model.settings.evaluation)
+        evaluation = evaluation_of(corpus, model.settings.evaluation)
         return evaluation.test_scores(model.game, command.temperature, command.num)
 
 

@@ -14,12 +14,13 @@ from textgan.checkpoint import CheckpointStore, write_atomically
 from textgan.collapse import CollapseWatch
 from textgan.config import Settings, TrainCommand, as_mapping, check_resumable
 from textgan.data.batches import Batches
-from textgan.data.corpus import TextCorpus, open_corpus
-from textgan.data.oracle import SEEDED, OracleCorpus, open_oracle
+from textgan.data.corpus import open_corpus
+from textgan.data.oracle import SEEDED, open_oracle
 from textgan.data.settings import DataConfig
+from textgan.data.stories import open_stories
 from textgan.data.tokenizer import load_tokenizer
 from textgan.errors import UserError
-from textgan.evaluation import TextEvaluation
+from textgan.evaluation import BEST, Corpus, evaluation_of
 from textgan.game import Game
 from textgan.model_card import model_card
 from textgan.progress import Progress
@@ -28,8 +29,6 @@ from textgan.report import build_report
 from textgan.reproducibility import seed_everything
 from textgan.run import Run
 from textgan.trainer import Trainer
-
-Corpus = TextCorpus | OracleCorpus
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,15 @@ class Parts:
     game: Game
 
 
-def open_data(settings: Settings) -> tuple[Corpus, DataConfig]:
-    """The corpus that the settings name, and its options as they were resolved."""
+def open_data(settings: Settings, kind: str) -> tuple[Corpus, DataConfig]:
+    """The corpus that the settings name, for games that are played on `kind`, and its options as they were resolved."""
+    if kind == "stories":
+        if settings.corpus_field is not None:
+            raise UserError(
+                f"corpus_field is {settings.corpus_field!r}; stories are found by the names of their columns"
+            )
+        stories = open_stories(settings.corpus, settings.data)
+        return stories, stories.config
     if settings.corpus.partition(":")[0] == SEEDED:
         length, size = settings.data.max_length or 20, settings.data.limit or 10_000
         corpus = open_oracle(settings.corpus, length, size)
@@ -54,12 +60,12 @@ def open_data(settings: Settings) -> tuple[Corpus, DataConfig]:
 
 def prepare(entry: Entry, settings: Settings) -> Parts:
     """Open the data and build the game, seeded."""
-    corpus, data = open_data(settings)
+    corpus, data = open_data(settings, entry.game.data)
     seed_everything(settings.seed, settings.deterministic)
     game = entry.game(settings.game, corpus.spec)
     if settings.init is not None:
         start_from(Run.open(Path(settings.init)), game, corpus)
-    trainer = dataclasses.replace(settings.trainer, best=settings.trainer.best or TextEvaluation.best)
+    trainer = dataclasses.replace(settings.trainer, best=settings.trainer.best or BEST)
     return Parts(dataclasses.replace(settings, data=data, trainer=trainer), corpus, game)
 
 
@@ -121,7 +127,7 @@ def play(entry: Entry, parts: Parts, run: Run, resume: bool = False) -> None:
     settings, corpus = parts.settings, parts.corpus
     if not (resume and run.data_file.exists()):
         _write_beginning(entry, parts, run)
-    evaluation = TextEvaluation(corpus, settings.evaluation)
+    evaluation = evaluation_of(corpus, settings.evaluation)
     writer = _Writer(run, settings.tensorboard)
     trainer = Trainer(
         parts.game,
@@ -155,6 +161,7 @@ _BEGINNING = {"step": 0, "stage": "", "round": 0, "seconds": 0.0}
 def _write_beginning(entry: Entry, parts: Parts, run: Run) -> None:
     run.write_config(as_mapping(entry.name, parts.settings))
     parts.corpus.tokenizer.save(run.tokenizer_file)
+    parts.game.describe(run.networks_folder)
     run.write_data(_description(parts.corpus))
 
 

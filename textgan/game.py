@@ -12,7 +12,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -114,6 +115,8 @@ class Game(nn.Module):
     random number generators, so that one checkpoint holds everything.
     """
 
+    data: ClassVar[str] = "text"
+    """What it is played on: ``text``, sentences; ``stories``, contexts and their endings."""
     batch_size: int
     """Real examples that the trainer hands to each call of a move's loss."""
 
@@ -128,6 +131,13 @@ class Game(nn.Module):
     def sample(self, n: int, *args: Any, **options: Any) -> Any:
         """`n` generated examples: ``(n, T)`` token ids, ``(n, C, H, W)`` images in [-1, 1], ...
 
-        A game may have options of its own (a text game's `temperature`), each with a default.
+        A game may have options of its own (a text game's `temperature`), each with a default; a story game takes the
+        contexts before them.
         """
         raise NotImplementedError
+
+    def describe(self, folder: Path) -> None:
+        """Write into `folder`, which need not exist, what it takes to build the networks beside config and weights.
+
+        Most games need nothing. A model of another library needs its config.
+        """

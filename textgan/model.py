@@ -6,6 +6,7 @@ import json
 import math
 import secrets
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from safetensors.torch import load_file
@@ -13,40 +14,66 @@ from torch import Tensor
 
 from textgan import registry
 from textgan.checkpoint import CheckpointStore
-from textgan.config import from_mapping
-from textgan.data.spec import TextSpec
-from textgan.data.tokenizer import load_tokenizer
+from textgan.config import Settings, from_mapping
+from textgan.data.spec import StorySpec, TextSpec
+from textgan.data.tokenizer import DecimalTokenizer, Tokenizer, load_tokenizer
 from textgan.errors import UserError
-from textgan.evaluation import ROWS as LIKELIHOOD_ROWS
-from textgan.evaluation import HasLikelihood
+from textgan.evaluation.text import ROWS as LIKELIHOOD_ROWS
+from textgan.evaluation.text import HasLikelihood
+from textgan.game import Game
 from textgan.reproducibility import forked_rng
 from textgan.run import Run
 from textgan.trainer import choose_device
+
+SPECS = {"text": TextSpec, "stories": StorySpec}
+"""What a game knows of its data, by what it is played on."""
 
 ROWS = 1000
 """Sentences drawn at once: bounds memory."""
 
 
-class Model:
-    """The networks of a run with its tokenizer.
+class Opened(NamedTuple):
+    """The networks of a run, on their device and in eval mode, and what they were made from."""
 
-    Uses ``model.safetensors``; of a run that has not ended, its newest whole checkpoint.
+    name: str
+    settings: Settings
+    spec: TextSpec
+    tokenizer: Tokenizer | DecimalTokenizer
+    game: Game
+
+
+def open_game(run: Run, device: str = "auto") -> Opened:
+    """The networks in ``model.safetensors`` or, of a run that has not ended, in its newest whole checkpoint.
+
+    Raises:
+        UserError: naming the file that is missing, cannot be read or does not fit the others.
     """
+    config = run.config()
+    entry = registry.find(config["name"])
+    if run.networks_folder.is_dir():  # what the generator was made from may be gone; the run has what it needs of it
+        config["game"] = {**config["game"], "generator": f"hf:{run.networks_folder}"}
+    settings = from_mapping(entry, run.config_file, config)
+    spec = _spec(run.data_file, SPECS[entry.game.data])
+    game = entry.game(settings.game, spec)
+    try:
+        game.load_state_dict(_weights(run))
+    except RuntimeError as error:
+        raise UserError(f"the weights in {run.folder} do not fit its config.yaml and data.json") from error
+    return Opened(entry.name, settings, spec, load_tokenizer(run.tokenizer_file), game.to(choose_device(device)).eval())
+
+
+class Model:
+    """The networks of a run of a text game, with its tokenizer."""
 
     def __init__(self, run: Run, device: str = "auto") -> None:
         self.run = run
-        config = run.config()
-        entry = registry.find(config["name"])
-        self.name = entry.name
-        self.settings = from_mapping(entry, run.config_file, config)
-        self.spec = _spec(run.data_file)
-        self.tokenizer = load_tokenizer(run.tokenizer_file)
-        self.game = entry.game(self.settings.game, self.spec)
-        try:
-            self.game.load_state_dict(_weights(run))
-        except RuntimeError as error:
-            raise UserError(f"the weights in {run.folder} do not fit its config.yaml and data.json") from error
-        self.game.to(choose_device(device)).eval()
+        opened = open_game(run, device)
+        if opened.game.data != "text":
+            raise UserError(
+                f"{run.folder} is a run of {opened.name}, which is played on {opened.game.data}; "
+                f"open it with python -m textgan.{opened.game.data}, or from Python with textgan.{opened.game.data}"
+            )
+        self.name, self.settings, self.spec, self.tokenizer, self.game = opened
 
     def sample(self, n: int, temperature: float = 1.0, seed: int | None = None, detokenize: bool = False) -> list[str]:
         """`n` generated sentences.
@@ -132,9 +159,9 @@ def _weights(run: Run) -> dict[str, Tensor]:
     return newest[1]["game"]
 
 
-def _spec(file: Path) -> TextSpec:
+def _spec(file: Path, kind: type[TextSpec]) -> TextSpec:
     try:
-        return TextSpec(**json.loads(file.read_text(encoding="utf-8"))["spec"])
+        return kind(**json.loads(file.read_text(encoding="utf-8"))["spec"])
     except OSError as error:
         raise UserError(f"{file} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:

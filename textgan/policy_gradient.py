@@ -13,8 +13,9 @@ from torch.utils._pytree import tree_map
 from textgan.data.spec import TextSpec
 from textgan.sampling import Policy, State, complete
 
-Reward = Callable[[Tensor], Tensor]
-"""Rewards ``(rows,)`` of whole sentences ``(rows, T)``."""
+Reward = Callable[[Tensor, Tensor], Tensor]
+"""Rewards ``(rows,)`` of whole sentences ``(rows, T)``, given for each the sentence of the batch ``(rows,)`` that it
+completes: where sentences have a context, it is that one's."""
 
 SharedReward = Callable[[Tensor, int], Tensor]
 """The same, told how many first tokens the N roll-outs of a prefix, which are N consecutive rows, have in common."""
@@ -45,13 +46,15 @@ def rollout_rewards(
     `shared_reward`, if given, takes the place of `reward` for the completions; it must have the same values.
     """
     at_once = max(1, max_rows // (rollouts * max(1, spec.length - 1)))
+    origins = torch.arange(len(tokens), device=tokens.device)
+    state = policy.start(len(tokens))
     return torch.cat(
         [
             _rollout_rewards(
-                policy, spec, some, reward, rollouts, temperature,
-                None if uniforms is None else uniforms[:, :, first : first + len(some)], max_rewarded, shared_reward,
+                policy, spec, tokens[some], tree_map(lambda x, some=some: x[some], state), some, reward, rollouts,
+                temperature, None if uniforms is None else uniforms[:, :, some], max_rewarded, shared_reward,
             )
-            for first, some in zip(range(0, len(tokens), at_once), tokens.split(at_once), strict=True)
+            for some in origins.split(at_once)
         ]
     )  # fmt: skip
 
@@ -60,6 +63,8 @@ def _rollout_rewards(
     policy: Policy,
     spec: TextSpec,
     tokens: Tensor,
+    state: State,
+    origins: Tensor,
     reward: Reward,
     rollouts: int,
     temperature: float,
@@ -67,7 +72,7 @@ def _rollout_rewards(
     max_rewarded: int,
     shared_reward: SharedReward | None,
 ) -> Tensor:
-    batch, length = tokens.shape
+    length = tokens.shape[1]
     mask = tokens != spec.pad
     lengths = mask.sum(1)
     positions = torch.arange(length, device=tokens.device)
@@ -83,17 +88,17 @@ def _rollout_rewards(
 
     def arrivals() -> Iterator[tuple[int, State]]:
         yield 0, None
-        state = policy.start(batch)
+        reached = state
         for read, forked in enumerate(forks):
-            state = policy.advance(tokens[:, read], state)
+            reached = policy.advance(tokens[:, read], reached)
             rows = forked.repeat_interleave(rollouts)
-            yield len(rows), tree_map(lambda x, rows=rows: x[rows], state)
+            yield len(rows), tree_map(lambda x, rows=rows: x[rows], reached)
 
     complete(policy, spec, completions, arrivals(), temperature, uniforms)
     values = torch.zeros(tokens.shape, device=tokens.device)
     if len(sentence):
         if shared_reward is None:
-            rewards = _in_parts(reward, completions, max_rewarded)
+            rewards = _in_parts(reward, completions, origins[sentence].repeat_interleave(rollouts), max_rewarded)
         else:
             of_prefix = completions.split([rollouts * len(forked) for forked in forks])
             whole_forks = max(1, max_rewarded // rollouts) * rollouts
@@ -101,30 +106,33 @@ def _rollout_rewards(
             rewards = torch.cat([shared_reward(part, t) for part, t in parts if len(part)])
         values[sentence, position] = rewards.float().view(-1, rollouts).mean(1)
     last = positions == lengths[:, None] - 1
-    return torch.where(last, _in_parts(reward, tokens, max_rewarded)[:, None], values)
+    return torch.where(last, _in_parts(reward, tokens, origins, max_rewarded)[:, None], values)
 
 
-def _in_parts(reward: Reward, sentences: Tensor, rows: int) -> Tensor:
-    return torch.cat([reward(part) for part in sentences.split(rows)])
+def _in_parts(reward: Reward, sentences: Tensor, origins: Tensor, rows: int) -> Tensor:
+    return torch.cat([reward(*part) for part in zip(sentences.split(rows), origins.split(rows), strict=True)])
 
 
 def advantages(
     rewards: Float[Tensor, "batch length"],
     mask: Bool[Tensor, "batch length"],
-    baseline: Literal["none", "batch"],
+    baseline: Literal["none", "batch"] | Float[Tensor, "batch length"],
     normalize: bool,
 ) -> Float[Tensor, "batch length"]:
     """What the policy gradient weighs each token's log-probability with; 0 at padding.
 
     Baseline "batch": the reward minus the mean reward that the *other* sentences have at the same position (0 where
     no other sentence is as long). Other sentences are independent of this one, so the gradient stays unbiased,
-    which it would not with this sentence in the mean. `normalize` divides by the standard deviation over the
-    tokens of the batch, unless that is 0; this scales the gradient and, as the scale depends on the rewards, biases
-    it slightly.
+    which it would not with this sentence in the mean. A tensor is a baseline of the caller's own, which must not
+    depend on the token that it is taken off from: a critic's value of the prefix, say. `normalize` divides by the
+    standard deviation over the tokens of the batch, unless that is 0; this scales the gradient and, as the scale
+    depends on the rewards, biases it slightly.
     """
     rewards = rewards * mask
     values = rewards
-    if baseline == "batch":
+    if isinstance(baseline, Tensor):
+        values = (rewards - baseline) * mask
+    elif baseline == "batch":
         others = (mask.sum(0) - mask.long()).clamp(min=1)
         values = (rewards - (rewards.sum(0) - rewards) / others) * mask
     if normalize:

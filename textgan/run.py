@@ -8,6 +8,7 @@
     metrics.jsonl        one record a line: step, stage, round, seconds and what was seen
     samples/<step>.txt   sentences drawn from the same seed at every measurement
     checkpoints/<step>/  see `textgan.checkpoint`
+    networks/            what it takes to build them beside these, where a game needs more
     model.safetensors    all networks, when training has ended
     report.html, README.md
 """
@@ -36,6 +37,7 @@ class Run:
 
     config_file = property(lambda self: self.folder / "config.yaml")
     data_file = property(lambda self: self.folder / "data.json")
+    networks_folder = property(lambda self: self.folder / "networks")
     tokenizer_file = property(lambda self: self.folder / "tokenizer.json")
     metrics_file = property(lambda self: self.folder / "metrics.jsonl")
     samples_folder = property(lambda self: self.folder / "samples")

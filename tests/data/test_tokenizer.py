@@ -10,9 +10,23 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import tokenizers
+import transformers
+from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
+from textgan.data.corpus import open_corpus
 from textgan.data.segmentation import Cutter, detokenize
-from textgan.data.tokenizer import EOS, MARKS, PAD, UNK, DecimalTokenizer, Tokenizer, load_tokenizer
+from textgan.data.settings import DataConfig, make_tokenizer, resolve
+from textgan.data.tokenizer import (
+    EOS,
+    MARKS,
+    PAD,
+    UNK,
+    DecimalTokenizer,
+    PretrainedTokenizer,
+    Tokenizer,
+    load_tokenizer,
+)  # fmt: skip
 from textgan.errors import UserError
 
 CAPTIONS = [
@@ -210,3 +224,116 @@ def test_the_hash_seed_of_python_changes_nothing() -> None:
         for seed in ("1", "2")
     ]  # fmt: skip
     assert outputs[0] == outputs[1]
+
+
+def model_folder(folder: Path, kind: str) -> Path:
+    """The tokenizer of a model: GPT-2's byte-level pieces, or pieces after T5's and Llama's mark of a word's start."""
+    marks = ["<|start|>", "<|end|>"]
+    if kind == "bytes":
+        inner = tokenizers.Tokenizer(models.BPE())
+        inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        inner.decoder = decoders.ByteLevel()
+        trainer: trainers.Trainer = trainers.BpeTrainer(
+            vocab_size=320, special_tokens=marks, initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet())
+        )
+    else:
+        inner = tokenizers.Tokenizer(models.Unigram())
+        inner.pre_tokenizer = pre_tokenizers.Metaspace()
+        inner.decoder = decoders.Metaspace()
+        trainer = trainers.UnigramTrainer(vocab_size=90, special_tokens=[*marks, "<unk>"], unk_token="<unk>")
+    trainer.show_progress = False
+    inner.train_from_iterator(CAPTIONS * 5, trainer)
+    inner.enable_truncation(3)
+    inner.enable_padding(length=9, pad_id=1, pad_token="<|end|>")
+    inner.post_processor = processors.TemplateProcessing(
+        single="<|start|> $A <|end|>", special_tokens=[("<|start|>", 0), ("<|end|>", 1)]
+    )
+    theirs = transformers.PreTrainedTokenizerFast(tokenizer_object=inner, bos_token=marks[0], eos_token=marks[1])
+    theirs.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["bytes", "pieces"])
+class TestPretrained:
+    def test_ids_are_the_models_plus_four(self, kind: str, tmp_path: Path) -> None:
+        folder = model_folder(tmp_path, kind)
+        theirs = transformers.AutoTokenizer.from_pretrained(folder)
+        ours = PretrainedTokenizer.of_folder(folder)
+        assert ours.size == len(theirs) + 4
+        assert ours.kind == "hf"
+        before = " " if kind == "bytes" else ""
+        for text, ids in zip(CAPTIONS, ours.encode_batch(CAPTIONS), strict=True):
+            plain = theirs(before + text, add_special_tokens=False, truncation=False, padding=False)["input_ids"]
+            assert ids == [i + 4 for i in plain]
+            assert ours.words(text) == ours.strings([*ids, EOS, PAD]) == theirs.convert_ids_to_tokens(plain)
+
+    def test_sentences_in_a_row_are_cut_like_one_text(self, kind: str, tmp_path: Path) -> None:
+        ours = PretrainedTokenizer.of_folder(model_folder(tmp_path, kind))
+        first, second, both = ours.encode_batch(["a cat sits.", "the front wheel", "a cat sits. the front wheel"])
+        assert first + second == both
+        assert ours.decode([1, *first, *second, EOS, 7]) == "a cat sits. the front wheel"
+        assert ours.decode(second) == ours.detokenize(second) == "the front wheel"
+        assert ours.encode_batch([""]) == [[]]
+
+    def test_text_never_is_a_special_token(self, kind: str, tmp_path: Path) -> None:
+        ours = PretrainedTokenizer.of_folder(model_folder(tmp_path, kind))
+        assert ours.specials == ({0, 1} if kind == "bytes" else {0, 1, 2})
+        for ids in ours.encode_batch(["<|end|>", "a<|start|> <|end|> b", "</s> <unk> <pad>", "秦"]):
+            assert not {0, 1, 2, *(special + 4 for special in ours.specials)}.intersection(ids)
+        assert ours.names == {"begin": 0, "end": 1, "unknown": None if kind == "bytes" else 2}
+        assert (UNK in ours.encode_batch(["秦"])[0]) == (kind == "pieces")
+
+    def test_a_file_of_it_needs_no_folder(self, kind: str, tmp_path: Path) -> None:
+        folder = model_folder(tmp_path / "model", kind)
+        ours = PretrainedTokenizer.of_folder(folder, lower=True)
+        ours.save(tmp_path / "tokenizer.json")
+        for file in folder.iterdir():
+            file.unlink()
+        again = Tokenizer.load(tmp_path / "tokenizer.json")
+        assert again.signature == ours.signature
+        assert ours.signature.startswith(f"hf.lower.{ours.size}.")
+        texts = [*CAPTIONS, *random_texts(200, seed=3)]
+        rows = again.encode_batch(texts)
+        assert rows == ours.encode_batch(texts)
+        assert list(map(again.decode, rows)) == list(map(ours.decode, rows))
+        assert again.decode(again.encode_batch(["A CAT  sits"])[0]) == "a cat sits"
+
+    def test_the_settings_name_it(self, kind: str, tmp_path: Path) -> None:
+        settings = resolve(DataConfig(tokenizer=f"hf:{model_folder(tmp_path, kind)}", vocab_size=10), {"lower": True})
+        assert settings.cut == "bpe"
+        found = make_tokenizer(settings, [])
+        assert isinstance(found, PretrainedTokenizer)
+        assert found.signature == PretrainedTokenizer.of_folder(tmp_path, lower=True).signature
+
+
+def test_bytes_of_any_text_come_back(tmp_path: Path) -> None:
+    ours = PretrainedTokenizer.of_folder(model_folder(tmp_path, "bytes"))
+    for text in random_texts(300, seed=4):
+        assert ours.decode(ours.encode_batch([text])[0]) == ours.normalize(text)
+
+
+def test_a_corpus_is_prepared_with_a_models_tokens(tmp_path: Path, corpus_file: Path) -> None:
+    folder = model_folder(tmp_path / "model", "bytes")
+    corpus = open_corpus(str(corpus_file), DataConfig(tokenizer=f"hf:{folder}", lower=True))
+    ours = PretrainedTokenizer.of_folder(folder, lower=True)
+    assert corpus.spec.vocab_size == ours.size
+    sentences = set(corpus_file.read_text().splitlines())
+    assert {ours.decode(row) for row in corpus.train.tokens().tolist()} <= sentences
+
+
+def test_our_own_kinds_are_made_as_the_settings_say() -> None:
+    found = make_tokenizer(resolve(DataConfig(tokenizer="char", vocab_size=9), {}), CAPTIONS)
+    assert found.signature == Tokenizer.train("char", CAPTIONS, vocab_size=9).signature
+
+
+@pytest.mark.parametrize("kind", ["words", "hf", "Word", ""])
+def test_a_tokenizer_of_no_kind_is_refused(kind: str) -> None:
+    with pytest.raises(UserError, match=rf"^tokenizer '{kind}': word, char, bpe or hf:PATH is accepted$"):
+        resolve(DataConfig(tokenizer=kind), {})
+
+
+def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="there is no such folder"):
+        PretrainedTokenizer.of_folder(tmp_path / "nothing")
+    with pytest.raises(UserError, match=f"^tokenizer hf:{tmp_path} "):
+        PretrainedTokenizer.of_folder(tmp_path)

@@ -8,24 +8,69 @@ import math
 import pytest
 import torch
 
+from tests.small_stories import contexts
 from tests.toys import assert_bitwise_equal, weights
 from textgan import registry
 from textgan.checkpoint import CheckpointStore
 from textgan.data.batches import Batches
 from textgan.data.oracle import OracleSplit
-from textgan.data.spec import TextSpec
+from textgan.data.spec import StorySpec, TextSpec
+from textgan.data.stories import StoryBatch
 from textgan.game import Game, Move, Turn, walk
 from textgan.reproducibility import seed_everything
 from textgan.trainer import Trainer, TrainerConfig
 
 V, T, N = 12, 7, 40
 SPECS = {
-    "variable length": TextSpec(vocab_size=V, length=T, train_size=N),
-    "fixed length": TextSpec(vocab_size=V, length=T, train_size=N, bos=0, eos=-1, pad=-1, unk=-1),
+    "text": {
+        "variable length": TextSpec(vocab_size=V, length=T, train_size=N),
+        "fixed length": TextSpec(vocab_size=V, length=T, train_size=N, bos=0, eos=-1, pad=-1, unk=-1),
+    },
+    "stories": {"stories": StorySpec(vocab_size=V, length=T, train_size=N, sentences=3, sentence_length=5)},
 }
+"""What games are played on here, by `Game.data`."""
 CONFIG = TrainerConfig(device="cpu", checkpoint_every=0.0, log_every=1)
+PAIRS = [
+    pytest.param(name, spec, id=f"{name}-{kind}")
+    for name in registry.names()
+    for kind, spec in SPECS[registry.find(name).game.data].items()
+]
+every_game_and_spec = pytest.mark.parametrize(("name", "spec"), PAIRS)
+
+
 every_game = pytest.mark.parametrize("name", registry.names())
-every_spec = pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+
+
+def _first_spec(name: str) -> TextSpec:
+    return next(iter(SPECS[registry.find(name).game.data].values()))
+
+
+class Stories:
+    """Real stories: an ending begins with the last word of its context."""
+
+    def __init__(self, spec: StorySpec) -> None:
+        self._context = contexts(N, spec=spec)
+        self._ending = _sentences(spec)
+        self._ending[:, 0] = self._context[:, -1, 0]
+
+    def __len__(self) -> int:
+        return N
+
+    def take(self, indices: torch.Tensor) -> StoryBatch:
+        return StoryBatch(self._context[indices], self._ending[indices])
+
+
+def _split(spec: TextSpec) -> OracleSplit | Stories:
+    return Stories(spec) if isinstance(spec, StorySpec) else OracleSplit(_sentences(spec))
+
+
+def _samples(game: Game, n: int, **options: float) -> torch.Tensor:
+    """Sentences, or endings of one context."""
+    return game.sample(n, *_context(game), **options)
+
+
+def _context(game: Game) -> tuple[torch.Tensor, ...]:
+    return (contexts(1, spec=game.spec),) if game.data == "stories" else ()
 
 
 def _sentences(spec: TextSpec) -> torch.Tensor:
@@ -47,7 +92,7 @@ def _trainer(
     entry = registry.find(name)
     seed_everything(seed)
     game = entry.game(entry.tiny, spec)
-    batches = Batches(OracleSplit(_sentences(spec)), seed)
+    batches = Batches(_split(spec), seed)
     return Trainer(game, batches, config, store)
 
 
@@ -55,8 +100,7 @@ def _parameters(game: Game) -> dict[str, torch.Tensor]:
     return {name: parameter.detach().clone() for name, parameter in game.named_parameters()}
 
 
-@every_game
-@every_spec
+@every_game_and_spec
 def test_each_move_changes_its_own_players_parameters_and_nobody_elses(name, spec):
     trainer = _trainer(name, spec)
     moved = dict.fromkeys(trainer.optimizers, False)
@@ -79,8 +123,7 @@ def test_each_move_changes_its_own_players_parameters_and_nobody_elses(name, spe
     assert all(moved.values()), moved
 
 
-@every_game
-@every_spec
+@every_game_and_spec
 def test_every_loss_is_finite_and_its_gradient_reaches_every_parameter_of_its_player(name, spec):
     trainer = _trainer(name, spec)
     reached: dict[str, set[str]] = {player: set() for player in trainer.optimizers}
@@ -98,8 +141,7 @@ def test_every_loss_is_finite_and_its_gradient_reaches_every_parameter_of_its_pl
         assert reached[player] == expected, player
 
 
-@every_game
-@every_spec
+@every_game_and_spec
 def test_the_same_seed_gives_bitwise_equal_weights_and_another_does_not(name, spec):
     played = []
     for seed in (0, 0, 1):
@@ -116,7 +158,7 @@ class _Killed(Exception):
 
 @every_game
 def test_a_run_killed_inside_any_stage_resumes_to_the_same_weights(name, tmp_path):
-    spec = SPECS["variable length"]
+    spec = _first_spec(name)
     whole = _trainer(name, spec)
     whole.play()
     ends = [sum(stage.steps for stage in whole.stages[: k + 1]) for k in range(len(whole.stages))]
@@ -137,26 +179,24 @@ def test_a_run_killed_inside_any_stage_resumes_to_the_same_weights(name, tmp_pat
                 trainer.play()
         resumed = _trainer(name, spec, store, seed=123)
         # The batches' order depends on the run's seed, which a resumed run has from its config.
-        resumed._batches = Batches(OracleSplit(_sentences(spec)), 0)
+        resumed._batches = Batches(_split(spec), 0)
         assert resumed.resume()
         resumed.play()
         assert_bitwise_equal(weights(whole.game), weights(resumed.game))
 
 
-@every_game
-@every_spec
+@every_game_and_spec
 def test_it_plays_in_bfloat16(name, spec):
     trainer = _trainer(name, spec, config=dataclasses.replace(CONFIG, precision="bf16"))
     trainer.play()
     assert all(p.dtype == torch.float32 and p.isfinite().all() for p in trainer.game.parameters())
 
 
-@every_game
-@every_spec
+@every_game_and_spec
 def test_samples_are_sentences(name, spec):
     trainer = _trainer(name, spec)
     trainer.play()
-    tokens = trainer.game.sample(50)
+    tokens = _samples(trainer.game, 50)
     assert tokens.shape == (50, spec.length)
     assert tokens.dtype == torch.int64
     assert tokens.min() >= 0
@@ -167,8 +207,7 @@ def test_samples_are_sentences(name, spec):
         assert torch.equal(tokens == spec.pad, ended)
 
 
-@every_game
-@every_spec
+@every_game_and_spec
 @pytest.mark.parametrize("temperature", [0.5, 1.0])
 def test_the_likelihood_is_that_of_what_is_sampled(name, spec, temperature):
     """The mean of log p over samples is minus the entropy: equal, within the error, to a sum over all first words."""
@@ -178,11 +217,11 @@ def test_the_likelihood_is_that_of_what_is_sampled(name, spec, temperature):
     if not hasattr(game, "log_probs"):
         pytest.skip("has no density")
     with torch.no_grad():
-        tokens = game.sample(4000, temperature=temperature)
+        tokens = _samples(game, 4000, temperature=temperature)
         rate = torch.stack([(tokens[:, 0] == word).float().mean() for word in range(V)])
         rows = torch.full((V, spec.length), max(spec.pad, 0))
         rows[:, 0] = torch.arange(V)
-        p = game.log_probs(rows, temperature)[:, 0].exp()
+        p = game.log_probs(*_context(game), rows, temperature)[:, 0].exp()
     p[list(spec.never)] = 0
     assert p.sum().item() == pytest.approx(1, abs=1e-4)
     error = (p * (1 - p) / 4000).sqrt()
@@ -191,7 +230,7 @@ def test_the_likelihood_is_that_of_what_is_sampled(name, spec, temperature):
 
 @every_game
 def test_the_plan_is_made_of_players_that_have_optimisers(name):
-    trainer = _trainer(name, SPECS["variable length"])
+    trainer = _trainer(name, _first_spec(name))
     moves = [move for stage in trainer.stages for move in stage.moves if isinstance(move, Move)]
     assert {move.player for move in moves} == set(trainer.optimizers)
     assert all(math.isfinite(move.times) and move.times > 0 for move in moves)

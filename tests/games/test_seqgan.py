@@ -14,7 +14,7 @@ from textgan.networks.modes import evaluating
 from textgan.networks.text_cnn import SEQGAN_FILTERS
 from textgan.reproducibility import seed_everything
 
-SPEC = SPECS["variable length"]
+SPEC = SPECS["text"]["variable length"]
 TURN = Turn("adversarial", 0, 0.0)
 
 
@@ -39,7 +39,7 @@ def test_the_oracle_preset_is_the_papers_schedule():
     from textgan.registry import find
 
     command = parse_train_command(find("seqgan"), ["--preset", "seqgan-oracle"], "test")
-    spec = dataclasses.replace(SPECS["fixed length"], train_size=10_000, vocab_size=50)
+    spec = dataclasses.replace(SPECS["text"]["fixed length"], train_size=10_000, vocab_size=50)
     pretrain, discriminate, adversarial = SeqGAN(command.game, spec).stages()
     epoch = -(-10_000 // 64)
     assert (pretrain.rounds, [move.times for move in pretrain.moves]) == (120, [epoch])
@@ -61,7 +61,7 @@ def test_rewards_are_drawn_with_dropout_off_and_the_mode_comes_back():
     assert game.discriminator.training
 
 
-@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+@pytest.mark.parametrize("spec", SPECS["text"].values(), ids=SPECS["text"])
 def test_the_policy_gradient_is_minus_reward_times_log_probability(spec):
     game = _game(spec)
     real = _sentences(spec)[:6]

@@ -1,8 +1,8 @@
-"""Batches of real sentences in an order of their own, which nothing else that draws random numbers can disturb."""
+"""Batches of real examples in an order of their own, which nothing else that draws random numbers can disturb."""
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -15,11 +15,11 @@ class Rows(Protocol):
     """What can be sampled: a split of any corpus, the oracle's too."""
 
     def __len__(self) -> int: ...
-    def take(self, indices: Int[Tensor, " n"]) -> Int[Tensor, "n length"]: ...
+    def take(self, indices: Int[Tensor, " n"]) -> Any: ...
 
 
 class Batches:
-    """Goes through a split again and again: every sentence once an epoch, in an order fixed by (seed, epoch)."""
+    """Goes through a split again and again: every example once an epoch, in an order fixed by (seed, epoch)."""
 
     def __init__(self, split: Rows, seed: int) -> None:
         self._split = split
@@ -28,8 +28,8 @@ class Batches:
         self._position = 0
         self._order = self._permutation()
 
-    def next(self, n: int) -> Int64[Tensor, "{n} length"]:
-        """The next `n` sentences. What the epoch lacks at its end comes from the next one."""
+    def next(self, n: int) -> Any:
+        """The next `n` examples, as the split gives them. What the epoch lacks at its end comes from the next one."""
         parts = []
         missing = n
         while missing:
@@ -43,7 +43,7 @@ class Batches:
         return self._split.take(torch.cat(parts))
 
     def state_dict(self) -> dict[str, int]:
-        """Epochs that lie behind and sentences of this epoch that do."""
+        """Epochs that lie behind and examples of this epoch that do."""
         return {"epoch": self._epoch, "position": self._position}
 
     def load_state_dict(self, state: dict[str, int]) -> None:

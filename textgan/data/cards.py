@@ -11,15 +11,17 @@ import importlib.util
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from textgan.data import readers
+from textgan.data import readers, story_readers
 from textgan.data.grammar import Grammar
 from textgan.data.readers import Row
 from textgan.data.segmentation import Cutter
+from textgan.data.story_readers import Told
 from textgan.errors import UserError
 
 PACKAGE = Path(__file__).parents[1]
@@ -60,6 +62,11 @@ class Source:
     rows: Callable[[], Iterator[Row]]
 
 
+def sentences_of(read: Callable[..., Iterator[Told]], *arguments: Any, **options: Any) -> Iterator[Row]:
+    """Each sentence of the stories that `read` tells as a row of its own, endings among them."""
+    return (Row(text) for story, _ in read(*arguments, **options) for text in (*story.sentences, story.ending))
+
+
 READERS: dict[str, Callable[..., Iterator[Row]]] = {
     "python_string": readers.python_string,
     "table": readers.table,
@@ -67,6 +74,7 @@ READERS: dict[str, Callable[..., Iterator[Row]]] = {
     "file": readers.read_file,
     "folder": readers.folder_of_files,
     "grammar": lambda size, seed, rules: map(Row, Grammar(rules).sample(size, seed)),
+    **{kind: partial(sentences_of, read) for kind, read in story_readers.KINDS.items()},
 }
 
 
@@ -115,7 +123,7 @@ def open_source(spec: str, field: str | None = None) -> Source:
     readers.require_file(path)
     if path.suffix.lower() not in readers.ENDINGS:
         raise UserError(f"{path}: unknown ending {path.suffix!r}; {', '.join(readers.ENDINGS)} are accepted")
-    return Source(path.stem, None, [_identity(path), fields], lambda: readers.read_file(path, fields))
+    return Source(path.stem, None, [file_identity(path), fields], lambda: readers.read_file(path, fields))
 
 
 def _card_source(card: Card, given: str, fields: list[str]) -> Source:
@@ -127,24 +135,29 @@ def _card_source(card: Card, given: str, fields: list[str]) -> Source:
         raise UserError(f"corpus {card.name!r} has no fields, but field {fields[0]!r} is asked for")
     if fields:
         options["fields"] = fields
-    arguments: list[Any] = []
-    identity: list[Any] = [asdict(card), fields]
-    if "path" in card.source:
-        if not given:
-            raise UserError(
-                f"corpus {card.name!r} needs your file: {card.name}:PATH, where PATH is {card.source['path']}"
-            )
-        arguments = [Path(given).expanduser()]
-    elif given:
-        raise UserError(f"corpus {card.name!r} takes no file, but {given!r} is given")
-    elif "package" in card.source:
-        arguments = [_packaged(card)]
-    identity += [_identity(path) for path in arguments]
+    arguments = card_arguments(card, given)
+    identity: list[Any] = [asdict(card), fields, *map(file_identity, arguments)]
 
     def rows() -> Iterator[Row]:
         return clean(READERS[kind](*arguments, **options), **card.clean)
 
     return Source(card.name, card, identity, rows)
+
+
+def card_arguments(card: Card, given: str) -> list[Path]:
+    """The file that a card's reader is to read: the user's, the package's or none.
+
+    Raises UserError when the user's is missing or not wanted, or the package is not installed.
+    """
+    if "path" in card.source:
+        if not given:
+            raise UserError(
+                f"corpus {card.name!r} needs your file: {card.name}:PATH, where PATH is {card.source['path']}"
+            )
+        return [Path(given).expanduser()]
+    if given:
+        raise UserError(f"corpus {card.name!r} takes no file, but {given!r} is given")
+    return [_packaged(card)] if "package" in card.source else []
 
 
 def _packaged(card: Card) -> Path:
@@ -155,10 +168,10 @@ def _packaged(card: Card) -> Path:
     return Path(found.origin).parent / card.source["file"]
 
 
-def _identity(path: Path) -> list[Any]:
+def file_identity(path: Path) -> list[Any]:
     """A file's place, size in bytes and time of change in nanoseconds; a folder's are those of all files below."""
     if path.is_dir():
-        return [_identity(file) for file in sorted(path.rglob("*")) if file.is_file()]
+        return [file_identity(file) for file in sorted(path.rglob("*")) if file.is_file()]
     readers.require_file(path)
     status = path.stat()
     return [str(path.resolve()), status.st_size, status.st_mtime_ns]

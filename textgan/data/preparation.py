@@ -23,7 +23,7 @@ import pyarrow as pa
 from textgan.data.cards import Source
 from textgan.data.report import CorpusReport
 from textgan.data.segmentation import Cutter
-from textgan.data.settings import Settings
+from textgan.data.settings import Settings, make_tokenizer
 from textgan.data.splits import ArrowWriter, read_arrow, sentence_hashes, with_end
 from textgan.data.tokenizer import EOS, UNK, Tokenizer
 from textgan.errors import UserError
@@ -97,7 +97,7 @@ def prepare(source: Source, held_out: Source | None, settings: Settings, folder:
             more, _ = _distribute(held_out, settings, writers, to="held out")
             read = Count(*(a + b for a, b in zip(vars(read).values(), vars(more).values(), strict=True)))
     sentences = (text for batch in read_arrow(texts["train"]) for text in batch["text"])
-    tokenizer = Tokenizer.train(settings.tokenizer, sentences, settings.vocab_size, settings.min_count, settings.lower)
+    tokenizer = make_tokenizer(settings, sentences)
     tokenizer.save(folder / "tokenizer.json")
     counts: dict[str, Count] = {}
     rule: HeldOut | None = None
@@ -117,15 +117,15 @@ def _distribute(
     source: Source, settings: Settings, writers: dict[str, ArrowWriter], to: str | None
 ) -> tuple[Count, str]:
     """Writes each sentence, cut, to its split's file. Also gives the SHA-256 of what was read."""
-    cutter = Cutter(settings.tokenizer, settings.lower)
-    glue = " " if settings.tokenizer == "word" else ""
+    cutter = Cutter(settings.cut, settings.lower)
+    glue = " " if settings.cut == "word" else ""
     count = Count()
     sha = hashlib.sha256()
     for text, label in islice(source.rows(), settings.limit):
         count.sentences += 1
         sha.update(f"{text}\n".encode())
         sentence = cutter.normalize(text)
-        if settings.tokenizer != "bpe":
+        if settings.cut != "bpe":
             words = cutter.cut(sentence)
             if len(words) > settings.max_length:
                 count.too_long += 1

@@ -81,13 +81,14 @@ def read_file(path: Path, fields: Sequence[str] = ()) -> Iterator[Row]:
             raise UserError(f"{path} has no fields, but field {fields[0]!r} is asked for")
         return (Row(line) for line in lines(path))
     if ending == ".jsonl":
-        return _rows(path, _objects(path), fields)
+        return _rows(path, json_objects(path), fields)
     if ending in (".csv", ".tsv"):
-        return _rows(path, _table(path, nameless=any(field.isdigit() for field in fields)), fields)
+        return _rows(path, table_records(path, nameless=any(field.isdigit() for field in fields)), fields)
     raise UserError(f"{path}: unknown ending {ending!r}; {', '.join(ENDINGS)} are accepted")
 
 
-def _objects(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def json_objects(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """The line number and the object of every line of a ``.jsonl`` file that is not blank."""
     for number, line in enumerate(lines(path), start=1):
         if not line.strip():
             continue
@@ -100,7 +101,11 @@ def _objects(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         yield number, record
 
 
-def _table(path: Path, nameless: bool) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def table_records(path: Path, nameless: bool) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """The line number and the cells by column name of every row of a ``.csv`` or ``.tsv`` file.
+
+    `nameless`: the first line is a row as well, and columns are called by their number from 1.
+    """
     ended = (line + "\n" for line in lines(path))
     if path.suffix.lower() == ".tsv":
         reader = csv.reader(ended, delimiter="\t", quoting=csv.QUOTE_NONE)
@@ -167,7 +172,7 @@ def table(
 ) -> Iterator[Row]:
     """Column `text` of a ``.csv`` or ``.tsv`` file, with its label renamed by `names`, of the rows equal to `where`."""
     names, where = names or {}, where or {}
-    for _, record in _table(path, nameless=False):
+    for _, record in table_records(path, nameless=False):
         choose_fields(str(path), [text, *([label] if label else []), *where], list(record))
         if all(record[column] == value for column, value in where.items()):
             value = record[label] if label else ""
@@ -192,6 +197,20 @@ def folder_of_files(path: Path, glob: str, cap: int) -> Iterator[Row]:
 
 def hub(name: str, fields: Sequence[str] = ()) -> tuple[str, Callable[[], Iterator[Row]]]:
     """The training split of a hub dataset: its fingerprint and its rows, memory mapped."""
+    data = hub_split(name)
+    strings = [k for k, v in data.features.items() if getattr(v, "dtype", None) in ("string", "large_string")]
+    chosen = choose_fields(f"hf:{name}", fields, strings)
+
+    def rows() -> Iterator[Row]:
+        for record in data.select_columns(list(chosen)):
+            for field in chosen:
+                yield Row(record[field] or "")
+
+    return data._fingerprint, rows
+
+
+def hub_split(name: str) -> Any:
+    """The training split, or the only one, of a hub dataset, as `datasets.Dataset`. Raises UserError without one."""
     import datasets  # takes a second
     import huggingface_hub
 
@@ -205,13 +224,4 @@ def hub(name: str, fields: Sequence[str] = ()) -> tuple[str, Callable[[], Iterat
     splits = dict(found)
     if "train" not in splits and len(splits) > 1:
         raise UserError(f"hf:{name} has no split 'train'; it has: {', '.join(splits)}")
-    data = splits.get("train") or next(iter(splits.values()))
-    strings = [k for k, v in data.features.items() if getattr(v, "dtype", None) in ("string", "large_string")]
-    chosen = choose_fields(f"hf:{name}", fields, strings)
-
-    def rows() -> Iterator[Row]:
-        for record in data.select_columns(list(chosen)):
-            for field in chosen:
-                yield Row(record[field] or "")
-
-    return data._fingerprint, rows
+    return splits.get("train") or next(iter(splits.values()))

@@ -1,13 +1,14 @@
-"""What a user may decide about a corpus, and the values that hold where nothing was said."""
+"""What a user may decide about a corpus, the values that hold where nothing was said, the tokenizer that follows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 from textgan.data.segmentation import Kind
-from textgan.data.tokenizer import DEFAULT_VOCAB_SIZE
+from textgan.data.tokenizer import DEFAULT_VOCAB_SIZE, PRETRAINED, PretrainedTokenizer, Tokenizer
 from textgan.errors import UserError
 
 TooLong = Literal["truncate", "drop"]
@@ -17,10 +18,12 @@ TooLong = Literal["truncate", "drop"]
 class DataConfig:
     """How text becomes token rows. None: what the corpus's card says, else the default named."""
 
-    tokenizer: Kind | None = None
-    """What a token is: a word, a character, or a byte-level BPE piece. Default: word."""
+    tokenizer: str | None = None
+    """What a token is: word, char, bpe (byte-level pieces), or hf:PATH, what the transformers model in the folder PATH
+    takes for one. Default: word."""
     vocab_size: int | None = None
-    """Most token ids, the four marks included; the rarest tokens become <unk>. Default: 20000, for bpe 8000."""
+    """Most token ids, the four marks included; the rarest tokens become <unk>. Default: 20000, for bpe 8000. The
+    vocabulary of hf:PATH stays whole."""
     min_count: int | None = None
     """Tokens seen fewer times in training become <unk>; for bpe, what a merge needs. Default: 1, for bpe 2."""
     lower: bool | None = None
@@ -43,7 +46,7 @@ class DataConfig:
 class Settings(DataConfig):
     """A `DataConfig` in which everything is decided. None of `limit` and `held_out` means that there is none."""
 
-    tokenizer: Kind = "word"
+    tokenizer: str = "word"
     vocab_size: int = DEFAULT_VOCAB_SIZE["word"]
     min_count: int = 1
     lower: bool = False
@@ -55,6 +58,8 @@ class Settings(DataConfig):
     held_out: str | None = None
 
     def __post_init__(self) -> None:
+        if self.tokenizer not in get_args(Kind) and not self.tokenizer.startswith(PRETRAINED):
+            raise UserError(f"tokenizer {self.tokenizer!r}: word, char, bpe or {PRETRAINED}PATH is accepted")
         for name in ("max_length", "limit"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -65,10 +70,26 @@ class Settings(DataConfig):
         if self.held_out is None and self.valid + self.test >= 1:
             raise UserError(f"valid {self.valid} and test {self.test} leave nothing to train on: less than 1 together")
 
+    @property
+    def cut(self) -> Kind:
+        """By which rules text is cut before there is a vocabulary."""
+        return "word" if self.tokenizer == "word" else "char" if self.tokenizer == "char" else "bpe"
+
 
 def resolve(config: DataConfig, card_defaults: Mapping[str, Any]) -> Settings:
     """The user's word, else the card's, else the default. Raises UserError for a value that is out of range."""
     said = {f.name: getattr(config, f.name) for f in fields(config) if getattr(config, f.name) is not None}
     chosen = {**card_defaults, **said}
-    kind = chosen.get("tokenizer", "word")
+    kind = Settings(tokenizer=chosen.get("tokenizer", "word")).cut
     return Settings(**{"vocab_size": DEFAULT_VOCAB_SIZE[kind], "min_count": 2 if kind == "bpe" else 1, **chosen})
+
+
+def make_tokenizer(settings: Settings, sentences: Iterable[str]) -> Tokenizer:
+    """The tokenizer that the settings name: learned from `sentences`, or a model's, which does not look at them.
+
+    Raises UserError when there is none in the model's folder, or for what `Tokenizer.train` raises.
+    """
+    if settings.tokenizer.startswith(PRETRAINED):
+        folder = Path(settings.tokenizer.removeprefix(PRETRAINED)).expanduser()
+        return PretrainedTokenizer.of_folder(folder, settings.lower)
+    return Tokenizer.train(settings.cut, sentences, settings.vocab_size, settings.min_count, settings.lower)

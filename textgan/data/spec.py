@@ -1,4 +1,4 @@
-"""What a text game must know of its data."""
+"""What a game must know of its data."""
 
 from __future__ import annotations
 
@@ -31,3 +31,13 @@ class TextSpec:
     def never(self) -> tuple[int, ...]:
         """Token ids that no generator may emit: padding and the begin mark (where it is not also a word)."""
         return () if self.eos == NONE else (self.pad, self.bos)
+
+
+@dataclass(frozen=True)
+class StorySpec(TextSpec):
+    """Stories: a context of several sentences and an ending. `length` is the ending's, `train_size` counts stories."""
+
+    sentences: int = 4
+    """S: sentences of a context."""
+    sentence_length: int = 32
+    """L: tokens of the longest sentence of a context; no marks are stored there."""

@@ -1,15 +1,15 @@
-"""Text to token ids and back: words, characters or byte-level BPE pieces.
+"""Text to token ids and back: words, characters, byte-level BPE pieces, or the tokens of a `transformers` model.
 
-Ids 0 to 3 are the marks ``<pad> <s> </s> <unk>``. No text can produce one by containing its name: in all three kinds
-``<`` is a token of its own, so that ``</s>`` in a corpus is harmless. How text is cut is told in
-`textgan.data.segmentation`.
+Ids 0 to 3 are the marks ``<pad> <s> </s> <unk>``. No text can produce one by containing its name: in the first three
+kinds ``<`` is a token of its own, so that ``</s>`` in a corpus is harmless; of the last one the special tokens are not
+looked for. How text is cut is told in `textgan.data.segmentation`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ from textgan.errors import UserError
 
 MARKS = ("<pad>", "<s>", "</s>", "<unk>")
 PAD, BOS, EOS, UNK = range(4)
-DEFAULT_VOCAB_SIZE = {"word": 20_000, "char": 20_000, "bpe": 8_000}
+DEFAULT_VOCAB_SIZE: dict[Kind, int] = {"word": 20_000, "char": 20_000, "bpe": 8_000}
+PRETRAINED = "hf:"
+"""What comes before the folder of a tokenizer that is not ours."""
 BYTES = 256
 
 
@@ -30,7 +32,7 @@ class Tokenizer:
 
     def __init__(self, kind: Kind, lower: bool, inner: tokenizers.Tokenizer) -> None:
         vocabulary = inner.get_vocab(with_added_tokens=False)
-        self.kind: Kind = kind
+        self.kind: str = kind
         self.lower = lower
         self._inner = inner
         self._cutter = Cutter(kind, lower)
@@ -131,8 +133,101 @@ class Tokenizer:
         """Reads what `save` wrote. Raises UserError for anything else."""
         tokenizer = load_tokenizer(path)
         if not isinstance(tokenizer, Tokenizer):
-            raise UserError(f"tokenizer {path} is of kind {tokenizer.kind!r}: word, char or bpe is accepted")
+            raise UserError(f"tokenizer {path} is of kind {tokenizer.kind!r}: word, char, bpe or hf is accepted")
         return tokenizer
+
+
+class PretrainedTokenizer(Tokenizer):
+    """The tokenizer of a `transformers` model: the model's id m is our id m + 4, our four marks come first.
+
+    Text never becomes one of the model's special tokens: one that the model's rules make of it is ``<unk>``, and left
+    out where the model has no unknown token. In tokenizers for which a word is another token after a space, every text
+    is cut as if a space came before it, so that the tokens of sentences in a row are those of the text.
+    """
+
+    def __init__(
+        self, lower: bool, inner: tokenizers.Tokenizer, specials: Iterable[int], names: Mapping[str, int | None]
+    ) -> None:
+        vocabulary = inner.get_vocab(with_added_tokens=True)
+        self.kind = "hf"
+        self.lower = lower
+        self.specials = frozenset(specials)
+        """The model's ids of its special tokens."""
+        self.names = dict(names)
+        """The model's ids of ``begin``, ``end`` and ``unknown``; None where it has no such token."""
+        self._inner = inner
+        inner.no_truncation()
+        inner.no_padding()
+        inner.encode_special_tokens = True  # a special token's name in a text is text
+        self._cutter = Cutter("bpe", lower)
+        self._strings = [*MARKS, *[MARKS[UNK]] * (max(vocabulary.values()) + 1)]
+        for string, i in vocabulary.items():
+            self._strings[i + len(MARKS)] = string
+        self._before = ""
+        first, second, both = (self._encode([text])[0].ids for text in ("a", "b", "a b"))
+        if both != first + second:
+            self._before = " "
+
+    @staticmethod
+    def of_folder(folder: Path, lower: bool = False) -> PretrainedTokenizer:
+        """The tokenizer of a local model folder. Raises UserError if there is none that `tokenizers` can run."""
+        if not folder.is_dir():
+            raise UserError(f"tokenizer {PRETRAINED}{folder}: there is no such folder; a local one is accepted")
+        from transformers import AutoTokenizer  # takes seconds
+
+        try:
+            theirs = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+        except Exception as error:  # whatever the files make it raise
+            reason = " ".join(str(error).split())
+            raise UserError(f"tokenizer {PRETRAINED}{folder} cannot be read: {reason}") from error
+        inner = getattr(theirs, "backend_tokenizer", None)
+        if inner is None or not inner.get_vocab_size():
+            raise UserError(f"tokenizer {PRETRAINED}{folder} has no tokenizer.json, which is what is accepted")
+        rules = json.loads(inner.to_str())
+        # What the rules really write for an unknown word: byte-level ones have none, whatever their settings name.
+        unknown = rules["model"].get("unk_id", inner.token_to_id(rules["model"].get("unk_token") or ""))
+        names = {"begin": theirs.bos_token_id, "end": theirs.eos_token_id, "unknown": unknown}
+        specials = {*theirs.all_special_ids, *(token["id"] for token in rules["added_tokens"] if token["special"])}
+        return PretrainedTokenizer(lower, tokenizers.Tokenizer.from_str(json.dumps(rules)), specials, names)
+
+    def words(self, text: str) -> list[str]:
+        """The token strings of a text, as the model has them."""
+        return [self._strings[m + len(MARKS)] for m in self._encode([text])[0].ids]
+
+    def encode_batch(self, texts: list[str]) -> list[list[int]]:
+        """The token ids of each text. No marks are added."""
+        return [[i for m in encoding.ids if (i := self._id(m)) is not None] for encoding in self._encode(texts)]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Text up to the end mark, without white space around it."""
+        theirs = []
+        for i in ids:
+            if i == EOS:
+                break
+            if i >= len(MARKS):
+                theirs.append(i - len(MARKS))
+            elif i == UNK and self.names["unknown"] is not None:
+                theirs.append(self.names["unknown"])
+        return str(self._inner.decode(theirs, skip_special_tokens=False)).strip()
+
+    detokenize = decode
+
+    def save(self, path: Path) -> None:
+        """Writes one JSON file, which `load_tokenizer` reads; the model's folder is not needed any more."""
+        state = {
+            "kind": self.kind, "lower": self.lower, "specials": sorted(self.specials), "names": self.names,
+            "tokenizer": json.loads(self._inner.to_str()),
+        }  # fmt: skip
+        path.write_text(json.dumps(state, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    def _encode(self, texts: list[str]) -> list[tokenizers.Encoding]:
+        whole = [text and self._before + text for text in map(self.normalize, texts)]
+        return self._inner.encode_batch_fast(whole, add_special_tokens=False)
+
+    def _id(self, theirs: int) -> int | None:
+        if theirs not in self.specials:
+            return theirs + len(MARKS)
+        return None if self.names["unknown"] is None else UNK
 
 
 class DecimalTokenizer:
@@ -183,9 +278,12 @@ def load_tokenizer(path: Path) -> Tokenizer | DecimalTokenizer:
         kind = state["kind"]
         if kind == DecimalTokenizer.kind:
             return DecimalTokenizer(int(state["size"]))
-        if kind not in DEFAULT_VOCAB_SIZE:
-            raise UserError(f"tokenizer {path} is of kind {kind!r}: word, char, bpe or ids is accepted")
-        return Tokenizer(kind, state["lower"], tokenizers.Tokenizer.from_str(json.dumps(state["tokenizer"])))
+        if kind not in (*DEFAULT_VOCAB_SIZE, "hf"):
+            raise UserError(f"tokenizer {path} is of kind {kind!r}: word, char, bpe, hf or ids is accepted")
+        inner = tokenizers.Tokenizer.from_str(json.dumps(state["tokenizer"]))
+        if kind == "hf":
+            return PretrainedTokenizer(state["lower"], inner, state["specials"], state["names"])
+        return Tokenizer(kind, state["lower"], inner)
     except UserError:
         raise
     except OSError as error:

@@ -195,7 +195,7 @@ class SeqGAN(Game):
                 self.rollout_policy,
                 self.spec,
                 tokens,
-                lambda sentences: self.discriminator(sentences).sigmoid(),
+                lambda sentences, _: self.discriminator(sentences).sigmoid(),
                 rollouts,
                 self.config.temperature,
                 shared_reward=lambda sentences, t: self.discriminator(sentences, t, rollouts).sigmoid(),

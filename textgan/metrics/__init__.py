@@ -1,6 +1,7 @@
 """Metrics: each number a `Score` with the signature of everything that could change it. They know no game."""
 
 from textgan.metrics.base import Score, signature
+from textgan.metrics.conditional import ending_scores
 from textgan.metrics.diversity import (
     distinct,
     entropy,
@@ -12,6 +13,7 @@ from textgan.metrics.diversity import (
     text_scores,
     unique,
 )
+from textgan.metrics.groups import self_bleu_of_groups, unique_of_groups
 from textgan.metrics.likelihood import kl_both_ways, nll_per_token
 from textgan.metrics.ngram import (
     bleu,
@@ -19,25 +21,39 @@ from textgan.metrics.ngram import (
     self_bleu,
     self_bleu_per_sentence,
 )
+from textgan.metrics.overlap import bleu_orders, corpus_bleu, meteor, rouge_l
 from textgan.metrics.sentences import Sentences
+from textgan.metrics.significance import Comparison, Difference, interval, paired_bootstrap, paired_bootstrap_means
 
 __all__ = [
+    "Comparison",
+    "Difference",
     "Score",
     "Sentences",
     "bleu",
+    "bleu_orders",
     "bleu_per_sentence",
+    "corpus_bleu",
     "distinct",
+    "ending_scores",
     "entropy",
+    "interval",
     "kl_both_ways",
     "length",
+    "meteor",
     "nll_per_token",
     "novelty",
     "novelty_of_hashes",
+    "paired_bootstrap",
+    "paired_bootstrap_means",
     "repetition",
+    "rouge_l",
     "self_bleu",
+    "self_bleu_of_groups",
     "self_bleu_per_sentence",
     "sentence_set",
     "signature",
     "text_scores",
     "unique",
+    "unique_of_groups",
 ]

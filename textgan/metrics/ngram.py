@@ -53,9 +53,9 @@ def bleu_per_sentence(
         first, last = np.divmod(own.keys, hypotheses.base)
         ids = theirs.find(ids[first] * references.base + word[last])
         limit = np.append(theirs.largest(), 0)[ids]
-        matches.append(_clipped(own, limit[own.ngram], len(hypotheses)))
-    closest = _closest_lengths(hypotheses.lengths, references.lengths)
-    return _smoothed_bleu(np.stack(matches), hypotheses.lengths, closest, orders)
+        matches.append(clipped(own, limit[own.ngram], len(hypotheses)))
+    closest = closest_lengths(hypotheses.lengths, references.lengths)
+    return smoothed_bleu(np.stack(matches), hypotheses.lengths, closest, orders)
 
 
 def self_bleu_per_sentence(
@@ -70,9 +70,9 @@ def self_bleu_per_sentence(
     sentences = as_sentences(sentences, highest)
     if len(sentences) < 2:
         raise UserError(f"the number of sentences (={len(sentences)}) for self-BLEU must be at least 2")
-    matches = [_clipped(own, own.largest_elsewhere(), len(sentences)) for own in sentences.orders[:highest]]
-    closest = _closest_lengths(sentences.lengths, sentences.lengths, leave_one_out=True)
-    return _smoothed_bleu(np.stack(matches), sentences.lengths, closest, orders)
+    matches = [clipped(own, own.largest_elsewhere(), len(sentences)) for own in sentences.orders[:highest]]
+    closest = closest_lengths(sentences.lengths, sentences.lengths, leave_one_out=True)
+    return smoothed_bleu(np.stack(matches), sentences.lengths, closest, orders)
 
 
 def bleu(
@@ -120,12 +120,12 @@ def _scores(
     }
 
 
-def _clipped(order: NGrams, limit: np.ndarray, sentences: int) -> np.ndarray:
+def clipped(order: NGrams, limit: np.ndarray, sentences: int) -> np.ndarray:
     """Matches of each sentence: the counts of its n-grams, none above its run's limit, summed. (sentences,)"""
     return np.bincount(order.sentence, weights=np.minimum(order.count, limit), minlength=sentences)
 
 
-def _closest_lengths(lengths: np.ndarray, references: np.ndarray, leave_one_out: bool = False) -> np.ndarray:
+def closest_lengths(lengths: np.ndarray, references: np.ndarray, leave_one_out: bool = False) -> np.ndarray:
     """For each length the closest in `references`, of two equally close the shorter.
 
     With `leave_one_out`, where `lengths` are the references' own, each is compared with all but itself.
@@ -140,7 +140,7 @@ def _closest_lengths(lengths: np.ndarray, references: np.ndarray, leave_one_out:
     return np.where(lengths - shorter <= longer - lengths, shorter, longer)
 
 
-def _smoothed_bleu(matches: np.ndarray, lengths: np.ndarray, closest: np.ndarray, orders: Sequence[int]) -> np.ndarray:
+def smoothed_bleu(matches: np.ndarray, lengths: np.ndarray, closest: np.ndarray, orders: Sequence[int]) -> np.ndarray:
     """BLEU from the clipped matches of n = 1, 2, ... (highest, sentences). Returns (sentences, orders)."""
     n = np.arange(1, len(matches) + 1)[:, None]
     precisions = np.where(matches == 0, EPSILON, matches) / np.maximum(lengths - n + 1, 1)

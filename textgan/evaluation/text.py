@@ -1,13 +1,11 @@
-"""Which metrics for which data: the one place where that is chosen. No game names a metric.
+"""Sentences, held against held-out sentences.
 
-What is measured follows from what a game can do and what it is held against: token ids are held against held-out
-sentences; a game that gives log-probabilities is asked for those of the held-out sentences; where the true density
-is known (the oracle), both Kullback-Leibler divergences are exact.
+A game that gives log-probabilities is asked for those of the held-out sentences; where the true density is known (the
+oracle), both Kullback-Leibler divergences are exact.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -18,36 +16,16 @@ from textgan.data.corpus import TextCorpus
 from textgan.data.oracle import Oracle, OracleCorpus
 from textgan.data.spec import TextSpec
 from textgan.data.splits import sentence_hashes
-from textgan.errors import check_at_least, check_fields
+from textgan.evaluation.config import EvaluationConfig, Scores, plain
 from textgan.game import Game
-from textgan.metrics import Score, Sentences, kl_both_ways, nll_per_token, novelty_of_hashes, text_scores
+from textgan.metrics import Sentences, kl_both_ways, nll_per_token, novelty_of_hashes, text_scores
 from textgan.trainer import Measurement
-
-Scores = dict[str, Score]
 
 ROWS = 256
 """Sentences whose log-probabilities are computed at once: bounds memory."""
 
 WATCHED_SENTENCES = 2000
 """Held-out sentences whose likelihood is measured during training; at the end of a stage it is that of all."""
-
-
-@dataclass(frozen=True)
-class EvaluationConfig:
-    """What is drawn to be measured."""
-
-    samples: int = 500
-    """Sentences drawn at each measurement during training."""
-    final_samples: int = 2000
-    """Sentences drawn at the end of a stage, for the test scores and at each temperature of the sweep."""
-    references: int = 10_000
-    """Held-out sentences of a split, at most, that samples are held against."""
-    temperatures: tuple[float, ...] = (0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
-    """Sampling temperatures of the quality-diversity sweep at the end of a stage."""
-
-    def __post_init__(self) -> None:
-        check_at_least(2, "evaluation", self, "samples", "final_samples", "references")
-        check_fields("evaluation", self, "numbers above 0", lambda t: not t or min(t) > 0, "temperatures")
 
 
 @runtime_checkable
@@ -68,9 +46,6 @@ class _Measured:
 
 class TextEvaluation:
     """Measures text games against the held-out splits of a corpus."""
-
-    best = "nll-valid"
-    """The metric whose lowest value marks the best checkpoint, unless the user names another."""
 
     def __init__(self, corpus: TextCorpus | OracleCorpus, config: EvaluationConfig) -> None:
         self._corpus, self._config = corpus, config
@@ -114,7 +89,7 @@ class TextEvaluation:
         last = self._last
         sentences = [self._corpus.tokenizer.decode(ids) for ids in _sentences(drawn, self._spec)]
         records: list[dict[str, Any]] = [
-            {"kind": "metrics", "scores": _plain(last.scores)},
+            {"kind": "metrics", "scores": plain(last.scores)},
             {"kind": "samples", "sentences": sentences},
         ]
         if ends_stage:
@@ -123,7 +98,7 @@ class TextEvaluation:
         return Measurement({name: score.value for name, score in last.scores.items()}, records)
 
     def _sweep(self, game: Game) -> list[dict[str, Any]]:
-        swept = {t: _plain(self.test_scores(game, t)) for t in sorted({1.0, *self._config.temperatures})}
+        swept = {t: plain(self.test_scores(game, t)) for t in sorted({1.0, *self._config.temperatures})}
         return [
             {"kind": "test", "scores": swept[1.0]},
             *({"kind": "sweep", "temperature": t, "scores": swept[t]} for t in self._config.temperatures),
@@ -184,7 +159,3 @@ def _sentences(tokens: Tensor, spec: TextSpec) -> list[list[int]]:
     """Rows of token ids ``(n, T)`` without end marks and padding."""
     lengths = ((tokens != spec.pad) & (tokens != spec.eos)).sum(1).tolist()
     return [row[:length] for row, length in zip(tokens.tolist(), lengths, strict=True)]
-
-
-def _plain(scores: Mapping[str, Score]) -> dict[str, Any]:
-    return {name: score.as_dict() for name, score in scores.items()}

@@ -1,0 +1,49 @@
+"""Which metrics for which data: the one place where that is chosen. No game names a metric.
+
+What is measured follows from what a game is held against: sentences against held-out sentences, endings against the
+true ending of their context.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from textgan.data.corpus import TextCorpus
+from textgan.data.oracle import OracleCorpus
+from textgan.data.stories import StoryCorpus
+from textgan.evaluation.config import EvaluationConfig, Scores
+from textgan.evaluation.stories import StoryEvaluation
+from textgan.evaluation.text import TextEvaluation
+from textgan.game import Game
+from textgan.trainer import Measurement
+
+__all__ = ["BEST", "Corpus", "Evaluation", "EvaluationConfig", "Scores", "evaluation_of"]
+
+Corpus = TextCorpus | OracleCorpus | StoryCorpus
+
+BEST = "nll-valid"
+"""The metric whose lowest value marks the best checkpoint, unless the user names another."""
+
+
+@runtime_checkable
+class Evaluation(Protocol):
+    """Measures games against the held-out splits of a corpus."""
+
+    def controls(self) -> dict[str, Scores]:
+        """Scores that frame every table: real data, and what takes no learning."""
+
+    def watched(self) -> dict[str, float]:
+        """What real data scores at the size of the samples drawn during training: the collapse watch's scale."""
+
+    def measure(self, game: Game, ends_stage: bool) -> Measurement:
+        """The validation scores of a sample; at the end of a stage the test scores and the tempered sweep too."""
+
+    def test_scores(self, game: Game, temperature: float = 1.0, samples: int | None = None) -> Scores:
+        """Everything there is, of a sample drawn at `temperature`, against the test split."""
+
+
+def evaluation_of(corpus: Corpus, config: EvaluationConfig) -> Evaluation:
+    """How games are measured on this corpus."""
+    if isinstance(corpus, StoryCorpus):
+        return StoryEvaluation(corpus, config)
+    return TextEvaluation(corpus, config)
