@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tests.policies import ENDING, FIXED, TablePolicy, sentences
 from textgan.data.spec import NONE, TextSpec
-from textgan.decoding import Hypotheses, beam_search, filter_logits, filtered, greedy
+from textgan.decoding import Hypotheses, beam_search, filter_logits, filtered, greedy, presentable
 from textgan.errors import UserError
 from textgan.networks.lstm import LSTMGenerator
 from textgan.sampling import sample
@@ -335,3 +335,24 @@ def test_senseless_beams_are_refused(arguments, message):
 def test_senseless_filters_are_refused(arguments, message):
     with pytest.raises(UserError, match=message):
         filtered(TablePolicy(ENDING), **arguments)
+
+
+def test_presentable_sentences_are_never_empty_and_have_no_unknown_word():
+    """The other sentences keep their proportions, token by token."""
+    policy = TablePolicy(ENDING)
+    shown = presentable(policy, ENDING)
+    every = sentences(ENDING)
+    tokens = sample(shown, ENDING, 2000)
+    assert (tokens[:, 0] != ENDING.eos).all()
+    assert not (tokens == ENDING.unk).any()
+    assert (tokens[:, 1] == ENDING.eos).any()
+    assert (every[:, 0] == ENDING.eos).any(), "the policy itself does write nothing at all"
+    first, later = shown.start(3), shown.advance(torch.tensor([3, 3, 3]), shown.start(3))
+    expected = policy.logits(policy.start(3))
+    expected[:, [ENDING.eos, ENDING.unk]] = -torch.inf
+    assert torch.equal(shown.logits(first), expected)
+    expected = policy.logits(policy.advance(torch.tensor([3, 3, 3]), policy.start(3)))
+    expected[:, ENDING.unk] = -torch.inf
+    assert torch.equal(shown.logits(later), expected)
+    with pytest.raises(TypeError, match="has no log_probs"):
+        shown.log_probs(every)

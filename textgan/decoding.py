@@ -12,11 +12,11 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_leaves
 
-from textgan.data.spec import TextSpec
+from textgan.data.spec import NONE, TextSpec
 from textgan.errors import UserError
-from textgan.sampling import Policy, State, rows_at_once
+from textgan.sampling import Policy, State, device_of, rows_at_once, take
 
 NUCLEUS = 512
 """Tokens among which a nucleus is looked for first. To sort a whole vocabulary costs ten times as much."""
@@ -150,7 +150,7 @@ def beam_search(
     state = policy.start(n)
     at_once = max(1, rows_at_once(spec.vocab_size, tree_leaves(state)[0].device) // num_beams)
     search = _Search(policy, spec, num_beams // num_beam_groups, diversity_penalty, length_penalty)
-    parts = [_take(state, slice(first, first + at_once)) for first in range(0, n, at_once)]
+    parts = [take(state, slice(first, first + at_once)) for first in range(0, n, at_once)]
     found = [search.run(part, num_beam_groups, num_return_sequences) for part in parts]
     return Hypotheses(*(torch.cat(tensors) for tensors in zip(*found, strict=True)))
 
@@ -199,7 +199,7 @@ class _Search:
                 penalty.scatter_add_(1, chosen, self.diversity_penalty * alive)
             done = torch.stack([self._done(group, position, groups) for group in every]).all(0)
             if done.any():
-                self._write(result, rows[done], [_take(group.finished, done) for group in every])
+                self._write(result, rows[done], [take(group.finished, done) for group in every])
                 every = [self._keep(group, ~done) for group in every]
                 rows = rows[~done]
             if not len(rows):
@@ -212,7 +212,7 @@ class _Search:
         none = torch.full(empty.shape[:2], -torch.inf, device=contexts.device)
         one, free = none.clone(), torch.zeros_like(none)
         one[:, 0] = 0
-        state = _take(state, contexts.repeat_interleave(self.width))
+        state = take(state, contexts.repeat_interleave(self.width))
         return _Group(state, _Beams(empty, one, free), _Beams(empty, none, free))
 
     def _step(self, group: _Group, position: int, penalty: Tensor) -> _Group:
@@ -240,7 +240,7 @@ class _Search:
         state = group.state
         if position + 1 < self.spec.length:
             first = torch.arange(len(going), device=going.device)[:, None] * self.width
-            state = _take(state, (first + parents.gather(1, going)).flatten())
+            state = take(state, (first + parents.gather(1, going)).flatten())
             state = self.policy.advance(running.tokens[:, :, position].flatten(), state)
         return _Group(state, running, finished)
 
@@ -274,8 +274,8 @@ class _Search:
         result.log_probs[contexts] = found
 
     def _keep(self, group: _Group, contexts: Tensor) -> _Group:
-        state = _take(group.state, contexts.repeat_interleave(self.width))
-        return _Group(state, _take(group.running, contexts), _take(group.finished, contexts))
+        state = take(group.state, contexts.repeat_interleave(self.width))
+        return _Group(state, take(group.running, contexts), take(group.finished, contexts))
 
 
 def _only_where(holds: Tensor, beams: _Beams) -> _Beams:
@@ -286,41 +286,41 @@ def _both(first: _Beams, second: _Beams) -> _Beams:
     return _Beams(*(torch.cat(pair, 1) for pair in zip(first, second, strict=True)))
 
 
-def _take(state: State, rows: Tensor | slice) -> State:
-    return tree_map(lambda x: x[rows], state)
-
-
 def _require(holds: bool, name: str, value: float | int, accepted: str) -> None:
     if not holds:
         raise UserError(f"{name} (={value}) must be {accepted}")
 
 
 @dataclass(frozen=True)
-class Without:
-    """A policy that never draws some tokens; the others keep their proportions. Made by `without`."""
+class Presentable:
+    """A policy to draw from, not to learn: another one's sentences that are fit to be shown. Made by `presentable`."""
 
     policy: Policy
-    tokens: tuple[int, ...]
+    spec: TextSpec
 
     def start(self, rows: int) -> State:
-        """The policy's."""
-        return self.policy.start(rows)
+        """The policy's, and that nothing has been written."""
+        state = self.policy.start(rows)
+        return {"empty": torch.ones(rows, dtype=torch.bool, device=device_of(state)), "inner": state}
 
     def advance(self, tokens: Int[Tensor, " rows"], state: State) -> State:
         """The policy's."""
-        return self.policy.advance(tokens, state)
+        return {"empty": torch.zeros_like(state["empty"]), "inner": self.policy.advance(tokens, state["inner"])}
 
     def logits(self, state: State) -> Float[Tensor, "rows vocab"]:
-        """The policy's, -inf for the tokens left out."""
-        logits = self.policy.logits(state).clone()
-        logits[:, list(self.tokens)] = -torch.inf
+        """The policy's, -inf for the unknown word's mark and, at the beginning, for the end mark."""
+        logits = self.policy.logits(state["inner"]).clone()
+        if self.spec.unk != NONE:
+            logits[:, self.spec.unk] = -torch.inf
+        if self.spec.eos != NONE:
+            logits[:, self.spec.eos] = logits[:, self.spec.eos].masked_fill(state["empty"], -torch.inf)
         return logits
 
     def log_probs(self, tokens: Int[Tensor, "batch length"]) -> Float[Tensor, "batch length"]:
-        """Raises TypeError: ask the policy that it leaves tokens out of."""
-        raise TypeError("a policy without some tokens has no log_probs: ask the policy itself")
+        """Raises TypeError: ask the policy itself."""
+        raise TypeError("a presentable policy has no log_probs: ask the policy that it is made from")
 
 
-def without(policy: Policy, *tokens: int) -> Policy:
-    """The policy, but these tokens (an unknown word's mark, say) are never drawn. To draw from, not to learn."""
-    return Without(policy, tokens)
+def presentable(policy: Policy, spec: TextSpec) -> Policy:
+    """The policy, but the mark of unknown words is never drawn and no sentence is empty."""
+    return Presentable(policy, spec)

@@ -120,7 +120,7 @@ def sample(
     Raises `UserError` for a temperature that is not positive.
     """
     state = policy.start(n)
-    device = _device_of(state)
+    device = device_of(state)
     sentences = torch.full((n, spec.length), spec.pad, device=device)
     arrivals = chain([(n, state)], repeat((0, None), spec.length - 1))
     return complete(policy, spec, sentences, arrivals, temperature, uniforms, at_once)
@@ -167,21 +167,23 @@ def complete(
         if device.type == "cpu" and ended.any():
             going = (~ended).nonzero().squeeze(1)
             rows, ended = rows[going], ended[going]
-            state = _take(state, going)
+            state = take(state, going)
     return sentences
 
 
 def _draw_in_parts(policy: Policy, state: State, temperature: float, uniforms: Tensor, scratch: Tensor) -> Tensor:
     """A token for every row of the state, as many rows at a time as the scratch memory has."""
     parts = [slice(first, first + len(scratch)) for first in range(0, len(uniforms), len(scratch))]
-    return torch.cat([draw(policy.logits(_take(state, p)), temperature, uniforms[p], scratch) for p in parts])
+    return torch.cat([draw(policy.logits(take(state, p)), temperature, uniforms[p], scratch) for p in parts])
 
 
-def _take(state: State, rows: Tensor | slice) -> State:
+def take(state: State, rows: Tensor | slice) -> State:
+    """Some rows of a state."""
     return tree_map(lambda x: x[rows], state)
 
 
-def _device_of(state: State) -> torch.device:
+def device_of(state: State) -> torch.device:
+    """Where a state is."""
     devices: list[torch.device] = []
     tree_map(lambda x: devices.append(x.device), state)
     return devices[0]

@@ -48,7 +48,7 @@ class Config:
     """Dropout on the generator's embeddings, between its layers and before its output, in [0, 1)."""
     batch_size: int = 64
     """Stories a step."""
-    epochs: int = 8
+    epochs: int = 12
     """Passes over the corpus."""
     learning_rate: float = 2e-3
     """Adam's step size."""

@@ -68,12 +68,12 @@ class Config:
     clip: float = 5.0
     """Largest norm of the generator's gradient."""
 
-    mle_epochs: int = 8
+    mle_epochs: int = 12
     """Passes over the corpus by likelihood before the game."""
     mle_learning_rate: float = 2e-3
     """Adam's step size by likelihood."""
 
-    rounds: int = 100
+    rounds: int = 60
     """Adversarial rounds."""
     generator_steps: int = 1
     """Policy-gradient steps a round."""
@@ -81,7 +81,7 @@ class Config:
     """Steps of teacher forcing on human endings a round."""
     discriminator_steps: int = 3
     """Steps of the discriminator a round."""
-    learning_rate: float = 1e-4
+    learning_rate: float = 2e-4
     """Adam's step size of the generator in the game."""
     rollouts: int = 5
     """N: completions of each prefix."""
@@ -97,19 +97,19 @@ class Config:
     whiten: bool = True
     """Divide the rewards by their standard deviation over the batch."""
 
-    discriminator_embedding: int = 128
+    discriminator_embedding: int = 64
     """Width of the discriminator's word embeddings."""
-    discriminator_hidden: int = 256
+    discriminator_hidden: int = 128
     """Units of the discriminator's LSTMs."""
     matching: bool = True
     """Let the discriminator hold every word of the ending against the words of the context."""
-    discriminator_dropout: float = 0.3
+    discriminator_dropout: float = 0.1
     """Dropout on the discriminator's embeddings, sentence vectors and representation, in [0, 1)."""
-    discriminator_learning_rate: float = 5e-4
+    discriminator_learning_rate: float = 2e-3
     """Adam's step size of the discriminator."""
-    discriminator_epochs: int = 2
+    discriminator_epochs: int = 6
     """Passes over the corpus by the discriminator before the game."""
-    mismatched: float = 0.5
+    mismatched: float = 0.2
     """Share of the discriminator's negatives that are human endings of other stories, in [0, 1)."""
 
     def __post_init__(self) -> None:

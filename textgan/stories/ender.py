@@ -18,7 +18,7 @@ from tqdm import tqdm
 from textgan import api
 from textgan.data.spec import StorySpec
 from textgan.data.stories import encode_contexts, encode_endings
-from textgan.decoding import beam_search, filtered, without
+from textgan.decoding import beam_search, filtered, presentable
 from textgan.errors import UserError
 from textgan.model import open_game
 from textgan.networks.endings import EndingPolicy
@@ -145,16 +145,16 @@ class StoryEnder:
         num_beam_groups: int = 1,
         diversity_penalty: float = 0.0,
         length_penalty: float = 1.0,
-        rerank: Literal["discriminator"] | None = None,
+        rerank: str | None = None,
         candidates: int | None = None,
         distinct: bool = False,
         seed: int | None = None,
         batch_size: int = 32,
         progress: bool | None = None,
     ) -> Any:
-        """Endings: one `Ending` a context or, where `num_return_sequences` is above 1, a list of them.
+        """One `Ending` a context or, where `num_return_sequences` is above 1, a list of so many.
 
-        The arguments are named as in ``transformers``. The mark of unknown words is never written.
+        The arguments are named as in ``transformers``. No ending is empty or has the mark of unknown words.
 
         Args:
             num_beams: above 1, beam search (Graves 2012); with `num_beam_groups` above 1 and a `diversity_penalty`
@@ -191,7 +191,7 @@ class StoryEnder:
             )
 
         def write(policy: EndingPolicy, n: int) -> Tensor:
-            known = without(policy, self.spec.unk)
+            known = presentable(policy, self.spec)
             if sampling:
                 drawn = sample(filtered(known, temperature, top_k, top_p), self.spec, n * count)
                 return drawn.view(n, count, -1)
@@ -288,12 +288,12 @@ class StoryEnder:
             raise UserError(f"a model of {self.name} has no discriminator, so there are no rewards to explain")
         _require(rollouts >= 1, "rollouts", rollouts, "at least 1")
         given = self._one(context, "explain")
-        tokens = self._endings([ending], self.spec.length)
+        tokens = self._endings([ending], self.spec.length + 1)[:, : self.spec.length]  # the longest have no end mark
         length = int((tokens != self.spec.pad).sum())
         story = self._rows(given)
         with _random_numbers(seed), torch.no_grad():
+            start = self.game.score(story, self.game.sample(rollouts, story)).mean()  # the same for all endings
             q = self.game.rewards(story, tokens, rollouts)[0, :length]
-            start = self.game.score(story, self.game.sample(rollouts, story)).mean()
             occluded = tokens.repeat(length, 1)
             occluded[torch.arange(length), torch.arange(length)] = self.spec.unk
             drops = q[-1] - self.game.score(story, occluded)
@@ -420,7 +420,7 @@ class StoryEnder:
     ) -> Iterator[str]:
         with evaluating(self.game), torch.no_grad():
             policy = filtered(
-                without(self.game.policy(self._rows([context])), self.spec.unk), temperature, top_k, top_p
+                presentable(self.game.policy(self._rows([context])), self.spec), temperature, top_k, top_p
             )
             state, ids, shown = policy.start(1), [], ""
             for uniform in uniforms:

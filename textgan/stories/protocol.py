@@ -21,6 +21,8 @@ class Protocol:
     """Endings of each context whose likeness is measured, and of which the best is chosen."""
     num_beams: int = 4
     """Beams of the row "beam"."""
+    length_penalty: float = 1.0
+    """What the row "beam" divides log-probabilities by: ``length ** length_penalty``; more makes endings longer."""
     batch_size: int = 64
     """Contexts at once."""
     seed: int = 0

@@ -57,7 +57,8 @@ def systems(name: str, ender: StoryEnder, stories: Sequence[Story], protocol: Pr
         return list(map(str, ender.generate(contexts, **options, **common)))
 
     yield System(f"{name}, greedy", texts())
-    yield System(f"{name}, beam {protocol.num_beams}", texts(num_beams=protocol.num_beams))
+    beams: dict[str, Any] = {"num_beams": protocol.num_beams, "length_penalty": protocol.length_penalty}
+    yield System(f"{name}, beam {protocol.num_beams}, length penalty {protocol.length_penalty:g}", texts(**beams))
     for temperature in protocol.temperatures:
         yield System(f"{name}, T {temperature:g}", texts(do_sample=True, temperature=temperature))
     nucleus: dict[str, Any] = {"top_p": protocol.top_p, "temperature": protocol.nucleus_temperature}
