@@ -55,3 +55,12 @@ def test_loss_averages_are_means_over_each_players_steps_and_are_taken_once():
         "one": {"a": 3.0}, "two": {"a": 5.0, "b": 7.0}
     }  # fmt: skip
     assert losses.take() == {}
+
+
+def test_a_term_that_only_some_of_a_players_steps_have_is_averaged_over_these():
+    losses = LossAverages()
+    losses.add("generator", {"nll": torch.tensor(3.0), "gradient_norm": torch.tensor(1.0)})
+    losses.add("generator", {"reward": torch.tensor(0.5), "gradient_norm": torch.tensor(2.0)})
+    losses.add("generator", {"reward": torch.tensor(0.7), "gradient_norm": torch.tensor(6.0)})
+    found = {name: value.item() for name, value in losses.take()["generator"].items()}
+    assert found == pytest.approx({"nll": 3.0, "reward": 0.6, "gradient_norm": 3.0})

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from textgan import registry
-from textgan.model_card import model_card
+from textgan.model_card import CONTROLS, model_card
 from textgan.run import Run
 
 
@@ -30,10 +30,10 @@ def test_has_the_test_scores_of_controls_and_stages_with_their_signatures(run: R
     columns = [cell.strip() for cell in header.split("|")[2:-1]]
     table = {cells[1].strip(): cells[2:-1] for row in rows if (cells := row.split("|"))}
     stages = ["pretrain_generator", "pretrain_discriminator", "adversarial"]
-    assert list(table) == ["real text", "random text", *(f"after {stage}" for stage in stages)]
+    assert list(table) == ["real text", "random words", *(f"after {stage}" for stage in stages)]
     for record in run.records():
         if record["kind"] in ("control", "test"):
-            title = f"{record['name']} text" if record["kind"] == "control" else f"after {record['stage']}"
+            title = CONTROLS[record["name"]] if record["kind"] == "control" else f"after {record['stage']}"
             shown = dict(zip(columns, table[title], strict=True))
             for name, cell in shown.items():
                 expected = f"{record['scores'][name]['value']:.3f}" if name in record["scores"] else "-"

@@ -54,26 +54,28 @@ class WeightAverages:
 
 
 class LossAverages:
-    """Means of what each player's losses were since they were last taken; summed where the losses are."""
+    """Means of what each player's losses were since they were last taken; summed where the losses are.
+
+    A player may make several moves, with terms of their own: each mean is over the steps that had the term.
+    """
 
     def __init__(self) -> None:
-        self._sums: dict[str, dict[str, Tensor]] = {}
-        self._counts: dict[str, int] = {}
+        self._sums: dict[str, dict[str, tuple[Tensor, int]]] = {}
 
     def add(self, player: str, values: Mapping[str, Tensor]) -> None:
         """One step of the player."""
         sums = self._sums.setdefault(player, {})
         for name, value in values.items():
-            sums[name] = sums[name] + value if name in sums else value
-        self._counts[player] = self._counts.get(player, 0) + 1
+            total, count = sums.get(name, (torch.zeros_like(value), 0))
+            sums[name] = total + value, count + 1
 
     def take(self) -> dict[str, dict[str, Tensor]]:
         """Player -> name -> mean; what was added is forgotten."""
         means = {
-            player: {name: value / self._counts[player] for name, value in sums.items()}
+            player: {name: total / count for name, (total, count) in sums.items()}
             for player, sums in self._sums.items()
         }
-        self._sums, self._counts = {}, {}
+        self._sums = {}
         return means
 
 

@@ -110,6 +110,14 @@ def flags_of(options: Mapping[Any, Any], default: Any, prefix: str = "--") -> li
     return flags
 
 
+def check_writable(flag: str, file: Path | None) -> None:
+    """Raises UserError, before any work is done, where the file that is to be written cannot be one."""
+    if file is not None and file.is_dir():
+        raise UserError(f"{flag} {file} cannot be written: it is a folder")
+    if file is not None and not file.parent.is_dir():
+        raise UserError(f"{flag} {file} cannot be written: there is no folder {file.parent}")
+
+
 def run(main: Callable[[list[str]], None]) -> None:
     """Call `main` with the command line's arguments and exit: 0, 2 on a user's error, 1 when training went wrong.
 

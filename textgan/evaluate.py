@@ -54,10 +54,7 @@ OF_A_RUN = ("num", "temperature", "seed", "device")
 
 def main(args: list[str]) -> None:
     command = command_line.parse(EvaluateCommand, args, "python -m textgan.evaluate", __doc__)
-    if command.json is not None and command.json.is_dir():
-        raise UserError(f"--json {command.json} cannot be written: it is a folder")
-    if command.json is not None and not command.json.parent.is_dir():
-        raise UserError(f"--json {command.json} cannot be written: there is no folder {command.json.parent}")
+    command_line.check_writable("--json", command.json)
     scores = _score_run(command) if command.run is not None else _score_files(command)
     width = max(map(len, scores))
     for name, score in scores.items():

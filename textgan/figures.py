@@ -15,6 +15,8 @@ from textgan.drawing import Line, Style, curves, plane, style
 from textgan.run_record import RunRecord, Span, number, pairs, scores
 
 PLANES = [
+    ("distinct-2", "consistency", "better: right and up"),
+    ("distinct-2", "corpus-bleu-2", "better: right and up"),
     *((f"bleu-{n}", f"self-bleu-{n}", "better: right and down") for n in (2, 3, 4, 5)),
     ("nll-oracle", "nll-test", "better: left and down"),
     ("nll-oracle", "nll-valid", "better: left and down"),
@@ -54,7 +56,8 @@ def planes(runs: Sequence[RunRecord]) -> list[Figure]:
             drawn = {note: pair for note, record in sweep.items() for pair in pairs([record], x, y)}
             sweeps.append(_line(label, looks, drawn.values())._replace(notes=list(drawn)))
             course = [record for record in run.of("metrics") if record["stage"] == stage.name]
-            if y.startswith("self-bleu"):  # depends on the sample's size, which is smaller while training
+            if {"self-bleu", "distinct"} & {x.rpartition("-")[0], y.rpartition("-")[0]}:
+                # These depend on the sample's size, which is smaller while training.
                 course = []
             paths.append(_line(label, looks, pairs(course, x, y)))
         if any(line.x for line in (*sweeps, *paths)):

@@ -9,6 +9,8 @@ from textgan.registry import Entry
 from textgan.run import Run
 
 SHOWN = (
+    "consistency",
+    "corpus-bleu-2",
     "bleu-4",
     "self-bleu-4",
     "nll-test",
@@ -19,13 +21,25 @@ SHOWN = (
     "unique",
 )
 
+CONTROLS = {"real": "real text", "random": "random words"}
+"""Rows that are not the model's."""
+
+USE = {
+    "text": ("import textgan", 'textgan.load("{run}").sample(8, temperature=1.0)'),
+    "stories": (
+        "from textgan.stories import StoryEnder",
+        'StoryEnder.from_pretrained("{run}")("Four sentences. Of a story. In one text. Like this.")',
+    ),
+}
+"""How a run is used, by what its game is played on."""
+
 
 def model_card(run: Run, entry: Entry) -> str:
     """Markdown, from the records of the run alone."""
     config = run.config()
     data = json.loads(run.data_file.read_text(encoding="utf-8"))
     records = run.records()
-    rows = [(f"{r['name']} text", r["scores"]) for r in records if r["kind"] == "control"]
+    rows = [(CONTROLS.get(r["name"], r["name"]), r["scores"]) for r in records if r["kind"] == "control"]
     rows += [(f"after {r['stage']}", r["scores"]) for r in records if r["kind"] == "test"]
     names = [name for name in SHOWN if any(name in scores for _, scores in rows)]
     table = [
@@ -62,8 +76,7 @@ def model_card(run: Run, entry: Entry) -> str:
             "## Use",
             "",
             "```python",
-            "import textgan",
-            f'textgan.load("{run.folder.name}").sample(8, temperature=1.0)',
+            *(line.format(run=run.folder.name) for line in USE[entry.game.data]),
             "```",
             "",
         ]

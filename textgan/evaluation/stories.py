@@ -55,8 +55,8 @@ class StoryEvaluation:
         order = torch.randperm(len(stories), generator=torch.Generator().manual_seed(0)).tolist()
         rows = {
             "real": [story.ending for story in stories],
-            "copied": [story.sentences[-1] for story in stories],
-            "random": [stories[other].ending for other in order],
+            "copied last sentence": [story.sentences[-1] for story in stories],
+            "random ending": [stories[other].ending for other in order],
         }
         found = {name: self.ending_scores(texts, "test") for name, texts in rows.items()}
         for metric in [metric for metric in found["real"] if metric.startswith(OF_PAIRS)]:

@@ -143,7 +143,7 @@ def generate(command: Generate) -> None:
         num_return_sequences=command.num,
         num_beams=command.num_beams,
         rerank="discriminator" if command.rerank and ender.has_discriminator else None,
-        candidates=command.num if drawing else command.num_beams,
+        candidates=command.num if drawing else max(command.num, command.num_beams),
         distinct=command.distinct,
         seed=command.seed,
         batch_size=command.batch_size,
@@ -183,6 +183,10 @@ def choose(command: Choose) -> None:
     from textgan.stories.ender import StoryEnder
     from textgan.stories.table import cloze_table
 
+    if command.story is not None and command.cloze is not None:
+        raise UserError(f"--story and {command.cloze} are both given; one of them is accepted")
+    if command.story is None and command.endings:
+        raise UserError(f"--endings {' '.join(command.endings)} are of no story; --story is missing")
     ender = StoryEnder.from_pretrained(command.run, command.device)
     if command.story is not None:
         choice = ender.choose(command.story, list(command.endings), by=command.by)
@@ -207,7 +211,17 @@ def evaluate(command: Evaluate) -> None:
     from textgan.stories.ender import StoryEnder
     from textgan.stories.table import Judge, as_markdown, cloze_table, controls, systems, table
 
-    enders = {folder.resolve().name: StoryEnder.from_pretrained(folder, command.device) for folder in command.runs}
+    if not command.runs:
+        raise UserError(f"RUN is missing: the folder of one run or more. See {PROG} evaluate --help")
+    if command.num < 1:
+        raise UserError(f"--num is {command.num}; it must be at least 1")
+    command_line.check_writable("--json", command.json)
+    names = [folder.resolve().name for folder in command.runs]
+    labels = names if len(set(names)) == len(names) else list(map(str, command.runs))
+    enders = {
+        label: StoryEnder.from_pretrained(folder, command.device)
+        for label, folder in zip(labels, command.runs, strict=True)
+    }
     first = next(iter(enders.values()))
     corpus = open_stories(first.settings.corpus, first.settings.data)
     stories = corpus.test.stories(command.num)

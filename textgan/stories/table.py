@@ -90,8 +90,10 @@ class Judge:
             judge = train_judge(corpus.train.batch(), corpus.spec, seed=seed, progress=progress)
             save_file({name: x.contiguous() for name, x in judge.state_dict().items()}, folder / "judge.safetensors")
 
-        training = hashlib.sha256(corpus.train.hashes().tobytes()).hexdigest()
-        identity = ["judge", JUDGE_FORMAT, seed, corpus.tokenizer.signature, len(corpus.train), training]
+        training = hashlib.sha256()
+        for part in corpus.train.batch():
+            training.update(part.numpy())
+        identity = ["judge", JUDGE_FORMAT, seed, corpus.tokenizer.signature, training.hexdigest()]
         network = StoryJudge(corpus.spec)
         network.load_state_dict(load_file(cached(identity, make) / "judge.safetensors"))
         network.eval()
@@ -134,8 +136,9 @@ def cloze_table(models: Mapping[str, StoryEnder], cloze: Sequence[Cloze], seed: 
         return {}
     contexts = [story.sentences for story in labelled]
     endings = [list(story.endings) for story in labelled]
-    shuffled = contexts[:]
-    random.Random(seed).shuffle(shuffled)
+    order = random.Random(seed).sample(range(len(labelled)), len(labelled))
+    following = dict(zip(order, [*order[1:], order[0]], strict=True))  # one circle: no story meets its own context
+    shuffled = [contexts[following[i]] for i in range(len(labelled))]
     found = {}
     for name, ender in models.items():
         for by in ender.scorers:
