@@ -12,9 +12,9 @@ import torch
 
 from textgan.data.stories import Cloze, Story, StoryBatch, StoryCorpus, StorySplit, open_stories
 from textgan.evaluation.stories import OF_PAIRS, endings_of_stories, training_endings
-from textgan.judge import StoryJudge, ending_only_naive_bayes, pair_accuracy, train_judge
 from textgan.metrics import Score
 from textgan.stories import Choice, StoryEnder
+from textgan.stories.judge import StoryJudge, ending_only_naive_bayes, pair_accuracy, train_judge
 from textgan.stories.protocol import Protocol
 from textgan.stories.table import Judge, System, as_markdown, cloze_table, controls, systems, table
 
@@ -105,7 +105,7 @@ class TestSystems:
 
 class TestTable:
     def test_scores_are_those_of_the_endings(self, corpus: StoryCorpus, stories: list[Story]) -> None:
-        human, copied, drawn = controls(stories, corpus.train.stories())
+        _, copied, drawn = controls(stories, corpus.train.stories())
         several = System("several", drawn.endings, [[a, b] for a, b in zip(drawn.endings, copied.endings, strict=True)])
         found = table([copied, several], stories, corpus)
         train = training_endings(corpus)
@@ -137,9 +137,7 @@ class TestTable:
         unchecked = dataclasses.replace(corpus, check=None)
         assert "consistency" not in table(controls(stories, stories), stories, unchecked)["human"]
 
-    def test_the_judges_column_is_its_mean_score(
-        self, corpus: StoryCorpus, stories: list[Story], judge: Judge
-    ) -> None:
+    def test_the_judges_column_is_its_mean_score(self, corpus: StoryCorpus, stories: list[Story], judge: Judge) -> None:
         batch = corpus.test.batch(12)
         with torch.no_grad():
             expected = judge.network(batch.context, batch.ending[:, None])[:, 0].sigmoid().mean().item()

@@ -52,11 +52,13 @@ class StoryEvaluation:
     def controls(self) -> dict[str, Scores]:
         """The human endings, the context's last sentence copied, and a human ending of another story."""
         stories = self._corpus.test.stories(self._config.final_samples)
-        order = torch.randperm(len(stories), generator=torch.Generator().manual_seed(0)).tolist()
+        order = torch.randperm(len(stories), generator=torch.Generator().manual_seed(0))
+        other = torch.empty_like(order)
+        other[order] = order.roll(1)  # one circle, so that no story has its own
         rows = {
             "real": [story.ending for story in stories],
             "copied last sentence": [story.sentences[-1] for story in stories],
-            "random ending": [stories[other].ending for other in order],
+            "random ending": [stories[i].ending for i in other.tolist()],
         }
         found = {name: self.ending_scores(texts, "test") for name, texts in rows.items()}
         for metric in [metric for metric in found["real"] if metric.startswith(OF_PAIRS)]:

@@ -85,8 +85,8 @@ class Choose:
     """One story of four sentences in place of a file."""
     endings: tuple[str, ...] = ()
     """The endings of --story to choose from."""
-    by: Literal["discriminator", "likelihood"] | None = None
-    """What chooses. None: the discriminator, where the model has one."""
+    by: Literal["discriminator", "likelihood"] = "likelihood"
+    """What chooses: the generator's mean log-probability of a token, or the discriminator's score."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, ..."""
 
@@ -227,6 +227,7 @@ def evaluate(command: Evaluate) -> None:
     stories = corpus.test.stories(command.num)
     if command.stories is not None:
         stories = [story for story, _ in islice(open_story_source(str(command.stories)).rows(), command.num)]
+    cloze = open_cloze(command.cloze) if command.cloze else corpus.cloze
     judge = Judge.of(corpus, progress=_say_epoch) if command.judge else None
     rows = controls(stories, corpus.train.stories())
     for name, ender in enders.items():
@@ -237,7 +238,6 @@ def evaluate(command: Evaluate) -> None:
     print(as_markdown(found))
     if judge is not None:
         print(f"\njudge: prefers a held-out story's own ending to another's in {judge.accuracy.value:.3f}")
-    cloze = open_cloze(command.cloze) if command.cloze else corpus.cloze
     chosen = cloze_table(enders, cloze)
     if chosen:
         print("\n| cloze | accuracy |\n|---|---:|")

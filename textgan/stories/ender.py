@@ -261,13 +261,16 @@ class StoryEnder:
         order = sorted(range(len(offered)), key=lambda i: -scores[i])
         return [described[i] for i in order[:top_k]]
 
-    def choose(self, context: Any, endings: Any, by: By | None = None) -> Any:
-        """The best of several endings: the story cloze test. Lists of contexts and of lists of endings give a list."""
+    def choose(self, context: Any, endings: Any, by: By = "likelihood") -> Any:
+        """The best of several endings: the story cloze test. Lists of contexts and of lists of endings give a list.
+
+        The generator's likelihood chooses better than the discriminator, which learned to tell people's endings from
+        its own, not right ones from wrong ones (``docs/benchmarks.md``).
+        """
         given, single = self._contexts(context)
         offered = [endings] if single else endings
         if not isinstance(offered, list) or len(offered) != len(given):
             raise UserError(f"choose takes a list of endings for each of the {len(given)} contexts")
-        by = by or self.scorers[0]
         answers = []
         for texts, scores in zip(offered, self._scores(given, [_texts(texts) for texts in offered], by), strict=True):
             best = max(range(len(scores)), key=scores.__getitem__)

@@ -20,9 +20,9 @@ from textgan.data.cache import cached
 from textgan.data.stories import Cloze, Story, StoryCorpus, encode_contexts, encode_endings
 from textgan.evaluation.config import Scores
 from textgan.evaluation.stories import OF_PAIRS, endings_of_stories, training_endings
-from textgan.judge import StoryJudge, ending_only_naive_bayes, pair_accuracy, train_judge
 from textgan.metrics import Score, signature
 from textgan.stories.ender import StoryEnder
+from textgan.stories.judge import StoryJudge, ending_only_naive_bayes, pair_accuracy, train_judge
 from textgan.stories.protocol import Protocol
 
 JUDGE_FORMAT = 1
@@ -92,7 +92,7 @@ class Judge:
 
         training = hashlib.sha256()
         for part in corpus.train.batch():
-            training.update(part.numpy())
+            training.update(part.numpy().tobytes())
         identity = ["judge", JUDGE_FORMAT, seed, corpus.tokenizer.signature, training.hexdigest()]
         network = StoryJudge(corpus.spec)
         network.load_state_dict(load_file(cached(identity, make) / "judge.safetensors"))

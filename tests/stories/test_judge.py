@@ -10,7 +10,7 @@ import torch
 from textgan.data.spec import StorySpec
 from textgan.data.stories import Cloze, StoryBatch
 from textgan.errors import UserError
-from textgan.judge import StoryJudge, ending_only_naive_bayes, pair_accuracy, train_judge
+from textgan.stories.judge import StoryJudge, ending_only_naive_bayes, pair_accuracy, train_judge
 
 TOPICS, WORDS = 12, 6  # words of each topic; ids 0 to 3 are the marks
 SPEC = StorySpec(4 + TOPICS * WORDS, 6, train_size=400, sentences=3, sentence_length=5)
