@@ -61,7 +61,7 @@ class Command:
     seeds: tuple[int, ...] = (0, 1, 2)
     """One repetition each."""
     systems: tuple[str, ...] = SYSTEMS
-    """Which to train: mle comes first, the others start from it."""
+    """Which to train and to measure: mle comes first, the others start from it."""
     stories: Path | None = None
     """File of the held-out stories of the table. None: the corpus's test split."""
     num: int = 2000
@@ -131,9 +131,8 @@ def options_of(command: Command, system: str, seed: int) -> dict[str, Any]:
 
 def summarise(command: Command) -> None:
     """``results.json``, ``table.md`` and ``plot.svg`` of the runs that have ended."""
-    ended = [
-        (s, n) for n in command.seeds for s in SYSTEMS if (run_folder(command, s, n) / "model.safetensors").exists()
-    ]
+    asked = [(system, seed) for seed in command.seeds for system in SYSTEMS if system in command.systems]
+    ended = [(s, n) for s, n in asked if (run_folder(command, s, n) / "model.safetensors").exists()]
     if not ended:
         print(f"no run in {command.out / 'runs'} has ended yet")
         return
