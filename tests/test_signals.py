@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -17,6 +18,15 @@ def test_the_first_signal_is_remembered_and_stops_nothing(signum: signal.Signals
         assert flag.received == signum
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT does what it does at a terminal, even where the tests run in the background, which ignores it."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_second_signal_acts_at_once() -> None:
     with SignalFlag() as flag:
         os.kill(os.getpid(), signal.SIGINT)
