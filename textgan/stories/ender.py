@@ -195,16 +195,10 @@ class StoryEnder:
             if sampling:
                 drawn = sample(filtered(known, temperature, top_k, top_p), self.spec, n * count)
                 return drawn.view(n, count, -1)
-            groups = {"num_beam_groups": num_beam_groups, "diversity_penalty": diversity_penalty}
-            return beam_search(
-                known,
-                self.spec,
-                n,
-                num_beams,
-                count,
-                length_penalty=length_penalty,
-                **groups,  # type: ignore[arg-type]
-            ).tokens
+            found = beam_search(
+                known, self.spec, n, num_beams, count, num_beam_groups, diversity_penalty, length_penalty
+            )
+            return found.tokens
 
         found: list[list[Ending]] = []
         bar = tqdm(total=len(given), unit="context", disable=None if progress is None else not progress)
