@@ -251,7 +251,7 @@ class StoryEnder:
         _require(top_k is None or top_k >= 1, "top_k", top_k, "at least 1")
         scores = self._scores([given], [offered], by)[0]
         with torch.no_grad():
-            described = self._described([given], self._endings(offered)[None], [offered])[0]
+            described = self._described(self._rows([given]), self._endings(offered)[None], [offered])[0]
         order = sorted(range(len(offered)), key=lambda i: -scores[i])
         return [described[i] for i in order[:top_k]]
 
@@ -353,10 +353,8 @@ class StoryEnder:
         found: list[float] = []
         with torch.no_grad():
             for first in range(0, len(flat), 256):
-                rows, part = (
-                    self._rows([context for context, _ in flat[first : first + 256]]),
-                    tokens[first : first + 256],
-                )
+                rows = self._rows([context for context, _ in flat[first : first + 256]])
+                part = tokens[first : first + 256]
                 if by == "discriminator":
                     found += self.game.score(rows, part).tolist()
                 else:
@@ -374,12 +372,14 @@ class StoryEnder:
         waiting = list(range(len(contexts)))
         for _ in range(DRAWS if distinct and again else 1):
             here = [contexts[i] for i in waiting]
+            rows = self._rows(here)
             with evaluating(self.game):
-                tokens = write(self.game.policy(self._rows(here)), len(here))
+                tokens = write(self.game.policy(rows), len(here))
             texts = [
-                [self._text(row, context) for row in rows] for rows, context in zip(tokens.tolist(), here, strict=True)
+                [self._text(ids, context) for ids in group]
+                for group, context in zip(tokens.tolist(), here, strict=True)
             ]
-            described = self._described(here, tokens, texts)
+            described = self._described(rows, tokens, texts)
             if not distinct:
                 return described
             for i, endings in zip(waiting, described, strict=True):
@@ -390,11 +390,9 @@ class StoryEnder:
                 break
         return [list(endings.values())[:distinct] for endings in found]
 
-    def _described(
-        self, contexts: Sequence[Context], tokens: Tensor, texts: Sequence[Sequence[str]]
-    ) -> list[list[Ending]]:
-        """Endings ``(n, k, T)`` with what generator and discriminator think of them."""
-        rows, flat = self._rows(contexts), tokens.flatten(0, 1)
+    def _described(self, rows: Tensor, tokens: Tensor, texts: Sequence[Sequence[str]]) -> list[list[Ending]]:
+        """Endings ``(n, k, T)`` of contexts ``(n, S, L)`` with what generator and discriminator think of them."""
+        flat = tokens.flatten(0, 1)
         with evaluating(self.game):
             log_probs = self.game.log_probs(rows, flat).sum(1).view(tokens.shape[:2]).tolist()
         scores: list[list[Any]] = [[None] * len(row) for row in log_probs]
