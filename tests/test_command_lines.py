@@ -24,7 +24,7 @@ from textgan import command_line
 from textgan.api import train
 from textgan.data.cache import cache_root
 from textgan.errors import UserError
-from textgan.metrics import text_scores
+from textgan.metrics import KneserNey, forward_perplexity, reverse_perplexity, text_scores
 
 
 class Outcome(NamedTuple):
@@ -100,7 +100,7 @@ WRONG = [
     ("train seqgan --xyzzy", ["--xyzzy", "see python -m textgan.train seqgan --help"]),
     ("train seqgan more", ["no option more"]),
     ("train seqgan --game.rollouts many", ["--game.rollouts is 'many'", "INT"]),
-    ("train seqgan --game.widths 1 x", ["--game.widths is '1', 'x'", "INT"]),
+    ("train seqgan --game.discriminator.widths 1 x", ["--game.discriminator.widths is '1', 'x'", "INT"]),
     ("train seqgan --game.reward fame", ["--game.reward is 'fame'", "constant, discriminator"]),
     ("train seqgan --data.limit few", ["--data.limit is 'few'", "None or INT"]),
     ("train seqgan --data.lower maybe", ["--data.lower is 'maybe'", "False, None, True"]),
@@ -152,6 +152,9 @@ WRONG = [
     ("evaluate --samples one.txt --references one.txt --json no/s.json", ["--json no/s.json", "no folder no"]),
     ("evaluate --samples one.txt --references one.txt --json .", ["--json . cannot be written"]),
     ("evaluate --samples one.txt --references one.txt --num 5", ["--num 5", "RUN"]),
+    ("evaluate --samples one.txt --references one.txt --embedded 9", ["--embedded 9", "--encoder"]),
+    ("evaluate --samples one.txt --references one.txt --encoder bert", ["encoder is 'bert'", "minilm or hf:PATH"]),
+    ("evaluate --samples one.txt --references one.txt --encoder hf:no", ["hf:no", "no such folder"]),
     ("evaluate --samples one.txt --references one.txt --tokenizer words", ["'words'", "char, whitespace, word"]),
     ("report", ["no run folder"]),
     ("report nowhere", ["nowhere", "not a run folder"]),
@@ -192,6 +195,8 @@ WRONG_WITH_RUN = [
     ("evaluate RUN --num 0", ["number of sentences is 0", "at least 1"]),
     ("evaluate RUN --temperature 0", ["temperature is 0.0", "above 0"]),
     ("evaluate RUN --samples clip.yaml", ["--samples clip.yaml", "test split"]),
+    ("evaluate RUN --encoder minilmm", ["encoder is 'minilmm'", "minilm or hf:PATH"]),
+    ("evaluate RUN --embedded 3", ["evaluation.embedded is 3", "at least 6"]),
     ("evaluate RUN --tokenizer char", ["--tokenizer char", "its own tokens"]),
     ("report RUN --out no/page.html", ["--out no/page.html cannot be written"]),
 ]
@@ -297,13 +302,13 @@ class TestTrain:
         assert Path("again/model.safetensors").read_bytes() == (tiny_run / "model.safetensors").read_bytes()
 
     def test_the_same_from_python(self, corpus_file: Path) -> None:
-        game = {"epochs": 1, "embedding": 4, "hidden": 4}
+        game = {"epochs": 1, "generator": {"embedding": 4, "hidden": 4}}
         options = {"corpus": corpus_file, "run": "made", "tiny": True, "game": game, "data": {"lower": True}}
         folder = train("mle", options)
         assert folder == Path("made")
         assert len(textgan.load(folder).sample(3)) == 3
-        with pytest.raises(UserError, match=r"no option --game.hiden; did you mean --game.hidden"):
-            train("mle", {"game": {"hiden": 4}})
+        with pytest.raises(UserError, match=r"no option --game.epoch; did you mean --game.epochs"):
+            train("mle", {"game": {"epoch": 4}})
         with pytest.raises(UserError, match=r"no option --help"):
             train("mle", {"help": True})
 
@@ -335,7 +340,7 @@ class TestEvaluate:
     REFERENCES = "the cat sat down .\na dog ran off .\n"
 
     @pytest.mark.parametrize("options", [[], ["--lower"], ["--tokenizer", "char"], ["--tokenizer", "word", "--lower"]])
-    def test_scores_of_files_are_those_of_text_scores(self, options: list[str], call: Call) -> None:
+    def test_scores_of_files_are_those_of_the_metrics(self, options: list[str], call: Call) -> None:
         files = {"samples": self.SAMPLES, "references": self.REFERENCES, "train": "the dog ran off .\n"}
         for name, text in files.items():
             Path(name).write_text(text)
@@ -350,6 +355,13 @@ class TestEvaluate:
         if char:  # spaces are characters too
             assert cut["samples"][0][3] == " "
         expected = text_scores(cut["samples"], cut["references"], {*map(tuple, cut["train"])})
+        real = sorted({token for name in ("references", "train") for line in cut[name] for token in line})
+        ids = {
+            name: [[real.index(token) if token in real else len(real) for token in line] for line in sentences]
+            for name, sentences in cut.items()
+        }
+        expected["reverse-ppl"] = reverse_perplexity(ids["samples"], ids["references"], len(real) + 1)
+        expected["forward-ppl"] = forward_perplexity(KneserNey(ids["train"], len(real) + 1), ids["samples"])
         found = json.loads(Path("scores.json").read_text())
         assert {name: score["value"] for name, score in found.items()} == pytest.approx(
             {name: score.value for name, score in expected.items()}

@@ -32,7 +32,7 @@ def parse(*flags: str) -> TrainCommand:
 @pytest.fixture
 def preset(tmp_path: Path) -> Path:
     file = tmp_path / "mine.yaml"
-    file.write_text("seed: 5\ngame: {widths: [1, 2], filters: [4, 4], learning_rate: 1e-3}\ndata: {lower: true}\n")
+    file.write_text("seed: 5\ngame: {discriminator: {widths: [1, 2], filters: [4, 4]}, learning_rate: 2e-3}\ndata: {lower: true}\n")
     return file
 
 
@@ -53,8 +53,8 @@ def test_without_flags_every_option_has_its_default() -> None:
     [
         ("--seed 7", lambda c: c.seed == 7),
         (
-            "--game.widths 1 2 3 --game.filters 4 5 6",
-            lambda c: (c.game.widths, c.game.filters) == ((1, 2, 3), (4, 5, 6)),
+            "--game.discriminator.widths 1 2 3 --game.discriminator.filters 4 5 6",
+            lambda c: (c.game.discriminator.widths, c.game.discriminator.filters) == ((1, 2, 3), (4, 5, 6)),
         ),
         ("--game.whiten", lambda c: c.game.whiten is True),
         ("--game.no-whiten", lambda c: c.game.whiten is False),
@@ -83,12 +83,14 @@ def test_tiny_is_the_games_smallest_and_flags_have_the_last_word() -> None:
 
 def test_a_preset_holds_over_tiny_and_flags_over_the_preset(preset: Path) -> None:
     command = parse("--preset", str(preset), "--tiny", "--seed", "6")
-    assert command.game == replace(SEQGAN.tiny, widths=(1, 2), filters=(4, 4), learning_rate=1e-3)
+    discriminator = replace(SEQGAN.tiny.discriminator, widths=(1, 2), filters=(4, 4))
+    assert command.game == replace(SEQGAN.tiny, discriminator=discriminator, learning_rate=2e-3)
     assert (command.seed, command.data.lower, command.data.limit) == (6, True, 600)
 
 
 def test_options_that_need_each_other_may_come_from_preset_and_flags(preset: Path) -> None:
-    assert parse("--preset", str(preset), "--game.filters", "7", "8").game.filters == (7, 8)
+    command = parse("--preset", str(preset), "--game.discriminator.filters", "7", "8")
+    assert command.game.discriminator.filters == (7, 8)
 
 
 def test_the_config_of_a_run_is_a_preset(run: Run) -> None:
@@ -155,22 +157,24 @@ def test_options_of_a_mapping_are_those_of_the_command_line() -> None:
     options = {
         "seed": 2,
         "tiny": True,
-        "game": {"widths": (1,), "filters": [2], "whiten": True},
+        "game": {"discriminator": {"widths": (1,), "filters": [2]}, "whiten": True},
         "data": {"lower": True},
     }
-    flags = "--seed 2 --tiny --game.widths 1 --game.filters 2 --game.whiten --data.lower True"
+    flags = "--seed 2 --tiny --game.discriminator.widths 1 --game.discriminator.filters 2 --game.whiten"
+    flags += " --data.lower True"
     assert train_command(SEQGAN, options, "train") == parse(*flags.split())
 
 
 def test_options_become_flags() -> None:
     default = TrainCommand(game=SEQGAN.config())
-    options = {"game": {"pool_size": None, "whiten": False, "widths": [1, 2]}, "data": {"lower": True}, "resume": True}
+    game = {"discriminator": {"pool_size": None, "widths": [1, 2]}, "whiten": False}
+    options = {"game": game, "data": {"lower": True}, "resume": True}
     assert flags_of(options, default) == [
-        "--game.pool-size=None",
-        "--game.no-whiten",
-        "--game.widths",
+        "--game.discriminator.pool-size=None",
+        "--game.discriminator.widths",
         "1",
         "2",
+        "--game.no-whiten",
         "--data.lower=True",
         "--resume",
     ]

@@ -52,6 +52,17 @@ def test_stages_are_named_where_there_is_room_and_numbered_where_not() -> None:
     assert {"1 pretrain", "2", "3 adversarial"} <= set(texts)
 
 
+def test_marks_are_upright_lines_through_their_steps() -> None:
+    mark = Line("run: collapse", style(1), [1.0], [])
+    svg = curves("loss", [_line([0.0, 1.0, 3.0])], marks=[mark])
+    (x0, bottom), (x1, top) = _path_of(svg, COLOURS[1].lower())
+    points = _path_of(svg, COLOURS[0].lower())
+    assert x0 == x1 == pytest.approx(points[1][0], abs=1e-3)
+    assert bottom > points[0][1]
+    assert top < points[2][1]
+    assert "run: collapse at 1." in svg
+
+
 def test_temperatures_are_written_unless_they_would_meet() -> None:
     far = Line("run", style(0), [0.0, 0.5, 1.0], [0.0, 0.5, 1.0], ["0.5", "1", "1.5"])
     near = Line("run", style(1), [0.001, 0.5, 1.0], [0.0, 0.9, 1.0], ["T0", "T1", "T2"])

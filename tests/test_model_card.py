@@ -49,3 +49,16 @@ def test_shows_every_warning_of_collapse(run: Run) -> None:
     assert "## Collapse watch\n\nNo warning.\n" in model_card(run, registry.find("seqgan"))
     run.log({"kind": "warning", "step": 7, "stage": "adversarial", "round": 1, "seconds": 1.0, "message": "too alike"})
     assert "## Collapse watch\n\n- step 7: too alike\n" in model_card(run, registry.find("seqgan"))
+    event = {"kind": "event", "step": 8, "stage": "adversarial", "round": 1, "seconds": 1.0, "message": "rolled back"}
+    run.log(event)
+    run.log(event | {"rollbacks": 1})
+    assert "- step 7: too alike\n- step 8: rolled back\n\n" in model_card(run, registry.find("seqgan"))
+
+
+def test_a_stage_that_was_measured_again_has_one_row(run: Run) -> None:
+    last = [record for record in run.records() if record["kind"] == "test"][-1]
+    again = {name: score | {"value": 0.125} for name, score in last["scores"].items()}
+    run.log(last | {"scores": again})
+    rows = [line for line in model_card(run, registry.find("seqgan")).splitlines() if "| after adversarial |" in line]
+    assert len(rows) == 1
+    assert "| 0.125 |" in rows[0]

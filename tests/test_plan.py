@@ -16,8 +16,9 @@ from textgan.plan import plan_lines
 @pytest.fixture(scope="module")
 def parts(cache: None, corpus_file: Path) -> Parts:
     entry = registry.find("seqgan")
-    config = replace(entry.tiny, rounds=7, generator_steps=3, discriminator_refills=2, pool_size=70, batch_size=32)
-    assert (config.mle_epochs, config.discriminator_rounds, config.discriminator_epochs) == (1, 1, 1)
+    discriminator = replace(entry.tiny.discriminator, refills=2, pool_size=70)
+    config = replace(entry.tiny, rounds=7, generator_steps=3, discriminator=discriminator, batch_size=32)
+    assert (config.pretraining.epochs, discriminator.rounds, discriminator.epochs) == (1, 1, 1)
     return prepare(entry, Settings(game=config, data=DataConfig(), corpus=str(corpus_file)))
 
 
@@ -36,14 +37,14 @@ def test_counts_the_steps_of_every_move_of_every_stage(parts: Parts, lines: list
         "generator_mle: likelihood": [epoch],
         "copy_generator": [1],
         "refill": [1, 7, 7],
-        "discriminator: discriminate": [3, 21, 21],
+        "discriminator: loss": [3, 21, 21],
         "generator: reinforce": [21],
     }
     assert f"{sum(map(sum, shown.values())):,} steps, about " in lines[-2]
 
 
 def test_names_each_network_with_its_parameters(parts: Parts, lines: list[str]) -> None:
-    for name in ("generator", "discriminator"):
+    for name in ("generator", "opponent"):
         count = sum(p.numel() for p in parts.game.get_submodule(name).parameters())
         assert any(re.match(rf"{name} +{count:,} parameters", line) for line in lines)
 

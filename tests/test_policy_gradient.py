@@ -6,7 +6,7 @@ import torch
 from tests.policies import ENDING, FIXED, TablePolicy, sentences
 from textgan.data.spec import NONE, TextSpec
 from textgan.networks.lstm import LSTMGenerator
-from textgan.policy_gradient import advantages, reinforce_loss, rollout_rewards
+from textgan.policy_gradient import advantages, rank_rescaled, reinforce_loss, rollout_rewards
 from textgan.sampling import draw, sample
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -236,3 +236,22 @@ def test_reinforce_loss_by_hand_with_no_gradient_into_the_advantages():
     loss.backward()
     torch.testing.assert_close(log_probs.grad, torch.tensor([[-0.25, -0.5], [-1.0, 0.0]]))
     assert worth.grad is None
+
+
+def test_rewards_are_rescaled_by_their_rank_among_the_sentences_that_have_the_position():
+    rewards = torch.tensor([[0.9, 0.1], [-5.0, 7.0], [0.2, 9.0]])
+    mask = torch.tensor([[True, True], [True, True], [True, False]])
+    found = rank_rescaled(rewards, mask, smoothness=6.0)
+    first, second, last = (torch.tensor(6.0 * (0.5 - rank / 3)).sigmoid() for rank in (0.5, 1.5, 2.5))
+    lower, higher = (torch.tensor(6.0 * (0.5 - rank / 2)).sigmoid() for rank in (1.5, 0.5))
+    zero = torch.tensor(0.0)
+    expected = torch.stack([torch.stack(row) for row in ((first, lower), (last, higher), (second, zero))])
+    torch.testing.assert_close(found, expected)
+
+
+def test_equal_rewards_have_their_mean_rank():
+    everywhere = torch.ones(4, 3, dtype=torch.bool)
+    torch.testing.assert_close(rank_rescaled(torch.ones(4, 3), everywhere), torch.full((4, 3), 0.5))
+    tied = rank_rescaled(torch.tensor([[1.0], [2.0], [1.0]]), everywhere[:3, :1])
+    torch.testing.assert_close(tied[0], torch.tensor([12 * (0.5 - 2 / 3)]).sigmoid())
+    assert torch.equal(tied[0], tied[2])

@@ -14,10 +14,13 @@ def test_samples_come_once_each_before_any_comes_again():
 def test_new_samples_replace_the_oldest():
     pool = Pool(4, 1)
     assert pool.is_empty
-    pool.add(torch.arange(4)[:, None])
+    pool.add(torch.arange(4)[:3, None])
+    assert pool.held == 3
+    pool.add(torch.tensor([[3]]))
     pool.add(torch.tensor([[10], [11], [12]]))
     pool.add(torch.tensor([[20], [21]]))
     assert not pool.is_empty
+    assert pool.held == 4
     assert pool.items.flatten().tolist() == [21, 11, 12, 20]
 
 

@@ -180,6 +180,30 @@ def test_warnings_and_events_are_told(run: Path) -> None:
     assert "27,944 sentences" in html
 
 
+def test_collapses_are_counted_told_and_marked_in_the_curves_of_metrics(run: Path, tmp_path: Path) -> None:
+    records = [
+        *_records(),
+        _record("event", "adversarial", 14, message="rolled back to step 10", rollbacks=1),
+        _record("event", "adversarial", 20, message="stopped: unique is 0.1", rollbacks=1),
+    ]
+    collapsed = _write_run(tmp_path / "collapsed", records)
+    html = build_report([collapsed])
+    assert "1 warning and 2 collapses in collapsed" in html
+    assert html.index("rolled back to step 10 <small>adversarial, step 14<") < html.index("self-bleu-2 is too high")
+    assert "Dotted upright lines: collapses" in html
+    descriptions = Page(html).descriptions
+    assert "nll-valid against step. collapsed: 5 at 10 to 6 at 20; collapsed: collapse at 14, 20." in descriptions
+    assert "likelihood of the generator against step. collapsed: 0.8 at 5 to 0.4 at 10." in descriptions
+    both = Page(build_report([run, collapsed])).descriptions
+    assert any(text.endswith("collapsed: collapse at 14, 20.") and "first: 5 at 10" in text for text in both)
+    assert "collapses" not in build_report([run])
+
+
+def test_a_run_that_rolled_back_from_a_loss_without_a_warning_is_told(tmp_path: Path) -> None:
+    records = [*_records()[:-1], _record("event", "adversarial", 14, message="rolled back", rollbacks=1)]
+    assert "<h2>1 collapse in mine</h2>" in build_report([_write_run(tmp_path / "mine", records)])
+
+
 def test_samples_are_the_first_and_last_of_each_stage(run: Path) -> None:
     html = build_report([run])
     shown = [step for step in (0, 5, 10, 20) if f"sentence of step {step}<" in html]

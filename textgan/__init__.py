@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
-__all__ = ["UserError", "__version__", "load", "train"]
+__all__ = ["UserError", "__version__", "export", "load", "train"]
 
 
 def train(name: str, **options: Any) -> Path:
@@ -37,6 +37,19 @@ def train(name: str, **options: Any) -> Path:
     from textgan.api import train
 
     return train(name, options)
+
+
+def export(run: str | Path, folder: str | Path, adapter: bool = False) -> Path:
+    """Write the generator of a run, a ``transformers`` model (hf:PATH), as a folder that ``transformers`` opens.
+
+    Adapters are merged into it; with `adapter` they alone are written, in peft's format. Returns the folder.
+
+    Raises:
+        UserError: the generator is something else, there is no adapter, or the folder is not empty.
+    """
+    from textgan.api import export
+
+    return export(run, folder, adapter)
 
 
 def load(run: str | Path, device: str = "auto") -> Model:

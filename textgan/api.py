@@ -12,6 +12,14 @@ from textgan.errors import UserError
 from textgan.experiment import play, prepare, run_folder
 
 
+def export(run: str | Path, folder: str | Path, adapter: bool) -> Path:
+    """See `textgan.export`."""
+    from textgan.run import Run
+    from textgan.transformers_folder import export  # transformers takes seconds to import
+
+    return export(Run.open(Path(run)), Path(folder), adapter)
+
+
 def train(name: str, options: Mapping[str, Any]) -> Path:
     """See `textgan.train`."""
     entry = registry.find(name)

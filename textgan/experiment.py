@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import Any
 from safetensors.torch import load_file
 
 from textgan.checkpoint import CheckpointStore, write_atomically
-from textgan.collapse import CollapseWatch
+from textgan.collapse import Collapsed, CollapseWatch
 from textgan.config import Settings, TrainCommand, as_mapping, check_resumable
 from textgan.data.batches import Batches
 from textgan.data.corpus import open_corpus
+from textgan.data.labelled import open_labelled
 from textgan.data.oracle import SEEDED, open_oracle
 from textgan.data.settings import DataConfig
 from textgan.data.stories import open_stories
@@ -48,14 +50,29 @@ def open_data(settings: Settings, kind: str) -> tuple[Corpus, DataConfig]:
             raise UserError(
                 f"corpus_field is {settings.corpus_field!r}; stories are found by the names of their columns"
             )
+        _refuse_labels(settings, kind)
         stories = open_stories(settings.corpus, settings.data)
         return stories, stories.config
+    for name in ("max_prompt", "chat_template"):
+        if getattr(settings.data, name):
+            raise UserError(f"data.{name} is {getattr(settings.data, name)}; it is for prompts with answers")
+    if kind == "labelled":
+        labelled = open_labelled(settings.corpus, settings.data, settings.corpus_field, settings.label_field)
+        return labelled, labelled.config
+    _refuse_labels(settings, kind)
     if settings.corpus.partition(":")[0] == SEEDED:
         length, size = settings.data.max_length or 20, settings.data.limit or 10_000
         corpus = open_oracle(settings.corpus, length, size)
         return corpus, dataclasses.replace(settings.data, max_length=length, limit=size)
     text = open_corpus(settings.corpus, settings.data, settings.corpus_field)
     return text, text.config
+
+
+def _refuse_labels(settings: Settings, kind: str) -> None:
+    if settings.label_field is not None:
+        raise UserError(
+            f"label_field is {settings.label_field!r}; a game that is played on {kind} reads no labels: leave it out"
+        )
 
 
 def prepare(entry: Entry, settings: Settings) -> Parts:
@@ -123,6 +140,8 @@ def play(entry: Entry, parts: Parts, run: Run, resume: bool = False) -> None:
 
     Raises:
         Interrupted, NonFiniteLoss: see `Trainer.play`.
+        Collapsed: see `Trainer.play`; the last good networks are the run's model. A run that was stopped so before is
+            stopped again, for the same reason.
     """
     settings, corpus = parts.settings, parts.corpus
     if not (resume and run.data_file.exists()):
@@ -138,19 +157,27 @@ def play(entry: Entry, parts: Parts, run: Run, resume: bool = False) -> None:
         evaluation.measure,
         CollapseWatch(evaluation.watched()),
     )
-    if resume and trainer.resume():
-        run.forget_after(trainer.step)
-        writer.event(f"resumed at step {trainer.step}", trainer.step, trainer.seconds)
-    else:
-        run.forget_after(-1)  # of a run that was killed before its first checkpoint
-        for name, scores in evaluation.controls().items():
-            plain = {metric: score.as_dict() for metric, score in scores.items()}
-            writer.write({"kind": "control", "name": name, "scores": plain} | _BEGINNING)
-    with Progress(trainer.steps, trainer.step) as progress:
-        trainer.play(progress)
-    with trainer.averaged():
-        run.write_model(parts.game.state_dict())
+    try:
+        if resume and trainer.resume():
+            run.forget_after(trainer.step)
+            writer.event(f"resumed at step {trainer.step}", trainer.step, trainer.seconds)
+        else:
+            run.forget_after(-1)  # of a run that was killed before its first checkpoint
+            for name, scores in evaluation.controls().items():
+                plain = {metric: score.as_dict() for metric, score in scores.items()}
+                writer.write({"kind": "control", "name": name, "scores": plain} | _BEGINNING)
+        with Progress(trainer.steps, trainer.step) as progress:
+            trainer.play(progress)
+    except Collapsed:
+        _write_end(entry, run, trainer)
+        raise
     writer.event("finished", trainer.step, trainer.seconds)
+    _write_end(entry, run, trainer)
+
+
+def _write_end(entry: Entry, run: Run, trainer: Trainer) -> None:
+    with trainer.averaged():
+        run.write_model(trainer.game.state_dict())
     write_atomically(run.report_file, build_report([run.folder]))
     write_atomically(run.card_file, model_card(run, entry))
 
@@ -166,13 +193,14 @@ def _write_beginning(entry: Entry, parts: Parts, run: Run) -> None:
 
 
 def _description(corpus: Corpus) -> dict[str, Any]:
-    return {
+    described = {
         "name": corpus.name,
         "spec": dataclasses.asdict(corpus.spec),
         "tokens": corpus.tokenizer.signature,
         "report": corpus.report.as_dict(),
         "report_lines": corpus.report.lines(),
     }
+    return json.loads(json.dumps(described))  # as it is read back: tuples are lists
 
 
 class _Writer:

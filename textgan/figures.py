@@ -66,8 +66,16 @@ def planes(runs: Sequence[RunRecord]) -> list[Figure]:
 
 
 def metric_curves(runs: Sequence[RunRecord], names: Iterable[str]) -> list[Figure]:
-    """A figure for each metric measured in the runs: a line, with the test scores of the stages as points."""
+    """A figure for each metric measured in the runs: a line, with the test scores of the stages as points.
+
+    Where a run went back to its last good networks is marked.
+    """
     found = []
+    marks = [
+        Line(f"{run.label}: collapse", style(i), [event["step"] for event in run.rollbacks], [])
+        for i, run in enumerate(runs)
+        if run.rollbacks
+    ]
     for name in names:
         lines: list[Line] = []
         points: list[Line] = []
@@ -78,7 +86,7 @@ def metric_curves(runs: Sequence[RunRecord], names: Iterable[str]) -> list[Figur
         if any(line.x for line in (*lines, *points)):
             controls = [r for run in runs for r in run.of("control") if r["name"] == "real" and name in r["scores"]]
             real = sorted({scores(record)[name] for record in controls})
-            found.append(Figure(name, "", curves(name, lines, points, runs[0].stages, real)))
+            found.append(Figure(name, "", curves(name, lines, points, runs[0].stages, real, marks)))
     return found
 
 

@@ -116,7 +116,8 @@ class Game(nn.Module):
     """
 
     data: ClassVar[str] = "text"
-    """What it is played on: ``text``, sentences; ``stories``, contexts and their endings."""
+    """What it is played on: ``text``, sentences; ``labelled``, sentences with a category each; ``stories``, contexts
+    and their endings."""
     batch_size: int
     """Real examples that the trainer hands to each call of a move's loss."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -27,7 +27,10 @@ class GenerateCommand:
     seed: int | None = None
     """The same seed gives the same sentences. None: other ones every time."""
     format: Literal["text", "jsonl"] = "text"
-    """text: one sentence a line. jsonl: {"text", "log_prob"} a line, log_prob in nats at temperature 1."""
+    """text: one sentence a line. jsonl: {"text", "log_prob", "category"} a line: log_prob in nats at temperature 1,
+    where the game has a density; category, where it knows categories."""
+    category: str | None = None
+    """Sentences of this category alone. None: of each in turn, where the game knows categories."""
     detokenize: bool = False
     """Write as people do ("the end.") in place of tokens between spaces ("the end ."), which metrics read."""
     device: str = "auto"
@@ -39,13 +42,20 @@ def main(args: list[str]) -> None:
     from textgan.model import load  # torch is slow to import, and --help needs none of it
 
     model = load(command.run, command.device)
-    for tokens in model.sample_tokens(command.num, command.temperature, command.seed).split(BATCH):
+    drawn = model.sample_tokens(command.num, command.temperature, command.seed, command.category)
+    categories = model.categories_of(command.num, command.category)
+    for i, tokens in enumerate(drawn.split(BATCH)):
         sentences = model.write(tokens, command.detokenize)
         if command.format == "text":
             print("\n".join(map(_line, sentences)))
             continue
-        for sentence, log_prob in zip(sentences, model.token_log_prob(tokens), strict=True):
-            print(json.dumps({"text": sentence, "log_prob": log_prob}, ensure_ascii=False))
+        columns: dict[str, list[Any]] = {"text": sentences}
+        if model.has_density:
+            columns["log_prob"] = model.token_log_prob(tokens)
+        if categories:
+            columns["category"] = categories[i * BATCH : i * BATCH + len(tokens)]
+        for values in zip(*columns.values(), strict=True):
+            print(json.dumps(dict(zip(columns, values, strict=True)), ensure_ascii=False))
 
 
 def _line(sentence: str) -> str:

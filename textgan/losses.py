@@ -1,16 +1,35 @@
-"""Adversarial objectives and penalties: pure functions, shared by text and images."""
+"""Adversarial objectives and penalties: pure functions, shared by text and images.
+
+An objective is what a discriminator and a generator minimise, given the discriminator's raw scores (logits, or a
+critic's values) of real and of generated samples. All logarithms are natural.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal, NamedTuple, get_args
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+Halves = tuple[Tensor, Tensor]
+"""What is minimised on real samples and on fakes: two scalars."""
 
-def discriminator_loss(real: Float[Tensor, " n"], fake: Float[Tensor, " m"]) -> tuple[Tensor, Tensor]:
+
+class Objective(NamedTuple):
+    """A pair of losses of real scores ``(n, ...)`` and fake scores ``(m, ...)``."""
+
+    discriminator: Callable[[Tensor, Tensor], Halves]
+    """Its two halves; their sum is minimised."""
+    generator: Callable[[Tensor, Tensor], Tensor]
+    """A scalar. Most look at the fakes alone; the relativistic ones at both."""
+    reward: Callable[[Tensor], Tensor] = torch.sigmoid
+    """What a sample is worth to a policy gradient, by its score: the probability that it is real, where it is one."""
+
+
+def discriminator_loss(real: Float[Tensor, "n *votes"], fake: Float[Tensor, "m *votes"]) -> Halves:
     """The discriminator's two halves, ``-E log s(real)`` and ``-E log(1 - s(fake))``, s = sigmoid.
 
     Goodfellow et al. 2014, equation 1. Takes logits; returns scalars in nats.
@@ -18,9 +37,138 @@ def discriminator_loss(real: Float[Tensor, " n"], fake: Float[Tensor, " m"]) -> 
     return F.softplus(-real.float()).mean(), F.softplus(fake.float()).mean()
 
 
-def accuracy(real: Float[Tensor, " n"], fake: Float[Tensor, " m"]) -> Float[Tensor, ""]:
+def accuracy(real: Float[Tensor, "n *votes"], fake: Float[Tensor, "m *votes"]) -> Float[Tensor, ""]:
     """Share of logits on the right side of 0, real and fake weighing half each."""
     return ((real > 0).float().mean() + (fake < 0).float().mean()) / 2
+
+
+def _non_saturating(real: Tensor, fake: Tensor) -> Tensor:
+    """``-E log s(fake)``: Goodfellow et al. 2014, section 3."""
+    return F.softplus(-fake.float()).mean()
+
+
+def _saturating(real: Tensor, fake: Tensor) -> Tensor:
+    """``E log(1 - s(fake))``: the minimax game itself, Goodfellow et al. 2014, equation 1."""
+    return -F.softplus(fake.float()).mean()
+
+
+def _wasserstein(real: Tensor, fake: Tensor) -> Halves:
+    """``-E f(real)`` and ``E f(fake)``: Arjovsky et al. 2017, equation 2. The critic has to be kept Lipschitz."""
+    return -real.float().mean(), fake.float().mean()
+
+
+def _raise_score(real: Tensor, fake: Tensor) -> Tensor:
+    """``-E f(fake)``."""
+    return -fake.float().mean()
+
+
+def _hinge(real: Tensor, fake: Tensor) -> Halves:
+    """``E max(0, 1 - f(real))`` and ``E max(0, 1 + f(fake))``: Lim and Ye 2017."""
+    return F.relu(1 - real.float()).mean(), F.relu(1 + fake.float()).mean()
+
+
+def _least_squares(real: Tensor, fake: Tensor) -> Halves:
+    """Half of ``E (f(real) - 1)^2`` and of ``E f(fake)^2``: Mao et al. 2017, equation 9."""
+    return (real.float() - 1).square().mean() / 2, fake.float().square().mean() / 2
+
+
+def _towards_one(real: Tensor, fake: Tensor) -> Tensor:
+    """Half of ``E (f(fake) - 1)^2``: Mao et al. 2017, equation 9."""
+    return (fake.float() - 1).square().mean() / 2
+
+
+def _relativistic(real: Tensor, fake: Tensor) -> Halves:
+    """``-E log s(f(real) - f(fake))``, in two equal halves: Jolicoeur-Martineau 2018, equation 5. Pairs row by row."""
+    half = F.softplus(fake.float() - real.float()).mean() / 2
+    return half, half
+
+
+def _relativistic_generator(real: Tensor, fake: Tensor) -> Tensor:
+    """``-E log s(f(fake) - f(real))``: Jolicoeur-Martineau 2018, equation 6."""
+    return F.softplus(real.float() - fake.float()).mean()
+
+
+def _relativistic_average(real: Tensor, fake: Tensor) -> Halves:
+    """``-E log s(f(real) - E f(fake))`` and ``-E log(1 - s(f(fake) - E f(real)))``: Jolicoeur-Martineau 2018, eq. 8."""
+    real, fake = real.float(), fake.float()
+    return F.softplus(fake.mean(0) - real).mean(), F.softplus(fake - real.mean(0)).mean()
+
+
+def _relativistic_average_generator(real: Tensor, fake: Tensor) -> Tensor:
+    """The same with real and fake exchanged."""
+    return sum(_relativistic_average(fake, real), torch.zeros((), device=fake.device))
+
+
+class Divergence(NamedTuple):
+    """An f-divergence by its variational bound: ``E activation(v(real)) - E conjugate(activation(v(fake)))``.
+
+    Nowozin, Cseke and Tomioka 2016, tables 1, 2 and 6. (Neyman's activation has -v for the paper's v, so that the
+    higher score is the more real, as with all others.)
+    """
+
+    activation: Callable[[Tensor], Tensor]
+    """g_f, which maps raw scores v into the domain of f*."""
+    conjugate: Callable[[Tensor], Tensor]
+    """f*, the Fenchel conjugate of f."""
+
+
+LOG2 = 0.6931471805599453
+
+F_DIVERGENCES: dict[str, Divergence] = {
+    "total_variation": Divergence(lambda v: v.tanh() / 2, lambda t: t),
+    "kl": Divergence(lambda v: v, lambda t: (t - 1).exp()),
+    "reverse_kl": Divergence(lambda v: -(-v).exp(), lambda t: -1 - (-t).log()),
+    "pearson": Divergence(lambda v: v, lambda t: t.square() / 4 + t),
+    "neyman": Divergence(lambda v: 1 - (-v).exp(), lambda t: 2 - 2 * (1 - t).sqrt()),
+    "squared_hellinger": Divergence(lambda v: 1 - (-v).exp(), lambda t: t / (1 - t)),
+    "jeffrey": Divergence(lambda v: v, lambda t: _lambert(t) + 1 / _lambert(t) + t - 2),
+    "jensen_shannon": Divergence(lambda v: LOG2 - F.softplus(-v), lambda t: -(2 - t.exp()).log()),
+    "gan": Divergence(lambda v: -F.softplus(-v), lambda t: -(1 - t.exp()).log()),
+}
+"""The nine divergences of the paper, by name. Scores are raw."""
+
+
+def _lambert(t: Tensor) -> Tensor:
+    """W(exp(1 - t)), W Lambert's function, as Jeffrey's conjugate has it: the w > 0 with w + log w = 1 - t.
+
+    Newton's method on log w, from a point where it converges from one side; the last step carries the gradient.
+    """
+    y = 1 - t
+    with torch.no_grad():
+        log_w = torch.where(y > 1, y.clamp(min=1).log(), y)
+        for _ in range(8):
+            log_w = log_w - (log_w + log_w.exp() - y) / (1 + log_w.exp())
+    return (log_w - (log_w + log_w.exp() - y) / (1 + log_w.exp())).exp()
+
+
+def _f_divergence(divergence: Divergence) -> Objective:
+    """The discriminator raises the bound; the generator lowers it: Nowozin et al. 2016, equations 4 to 6."""
+
+    def halves(real: Tensor, fake: Tensor) -> Halves:
+        activated = divergence.activation(fake.float())
+        return -divergence.activation(real.float()).mean(), divergence.conjugate(activated).mean()
+
+    return Objective(halves, lambda real, fake: -halves(real, fake)[1], divergence.activation)
+
+
+OBJECTIVES: dict[str, Objective] = {
+    "standard": Objective(discriminator_loss, _non_saturating),
+    "saturating": Objective(discriminator_loss, _saturating),
+    "least_squares": Objective(_least_squares, _towards_one, reward=torch.Tensor.float),
+    "wasserstein": Objective(_wasserstein, _raise_score, reward=torch.Tensor.float),
+    "hinge": Objective(_hinge, _raise_score, reward=torch.Tensor.float),
+    "relativistic": Objective(_relativistic, _relativistic_generator),
+    "relativistic_average": Objective(_relativistic_average, _relativistic_average_generator),
+    **{name: _f_divergence(divergence) for name, divergence in F_DIVERGENCES.items() if name != "gan"},
+}
+"""Every objective by its name. The f-divergence called gan in the paper is ``saturating``."""
+
+ObjectiveName = Literal[
+    "standard", "saturating", "least_squares", "wasserstein", "hinge", "relativistic", "relativistic_average",
+    "total_variation", "kl", "reverse_kl", "pearson", "neyman", "squared_hellinger", "jeffrey", "jensen_shannon",
+]  # fmt: skip
+"""What a config may say."""
+assert set(get_args(ObjectiveName)) == set(OBJECTIVES)
 
 
 def gradient_penalty(

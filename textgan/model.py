@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 import secrets
+from collections.abc import Mapping
+from itertools import cycle, islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import load_file
@@ -15,7 +17,7 @@ from torch import Tensor
 from textgan import registry
 from textgan.checkpoint import CheckpointStore
 from textgan.config import Settings, from_mapping
-from textgan.data.spec import StorySpec, TextSpec
+from textgan.data.spec import LabelledSpec, StorySpec, TextSpec
 from textgan.data.tokenizer import DecimalTokenizer, Tokenizer, load_tokenizer
 from textgan.errors import UserError
 from textgan.evaluation.text import ROWS as LIKELIHOOD_ROWS
@@ -25,7 +27,7 @@ from textgan.reproducibility import forked_rng
 from textgan.run import Run
 from textgan.trainer import choose_device
 
-SPECS = {"text": TextSpec, "stories": StorySpec}
+SPECS = {"text": TextSpec, "labelled": LabelledSpec, "stories": StorySpec}
 """What a game knows of its data, by what it is played on."""
 
 ROWS = 1000
@@ -50,8 +52,7 @@ def open_game(run: Run, device: str = "auto") -> Opened:
     """
     config = run.config()
     entry = registry.find(config["name"])
-    if run.networks_folder.is_dir():  # what the generator was made from may be gone; the run has what it needs of it
-        config["game"] = {**config["game"], "generator": f"hf:{run.networks_folder}"}
+    config["game"] = _with_networks(config["game"], run.networks_folder)
     settings = from_mapping(entry, run.config_file, config)
     spec = _spec(run.data_file, SPECS[entry.game.data])
     game = entry.game(settings.game, spec)
@@ -63,42 +64,75 @@ def open_game(run: Run, device: str = "auto") -> Opened:
 
 
 class Model:
-    """The networks of a run of a text game, with its tokenizer."""
+    """The networks of a run of a game of sentences, with its tokenizer."""
 
     def __init__(self, run: Run, device: str = "auto") -> None:
         self.run = run
         opened = open_game(run, device)
-        if opened.game.data != "text":
+        if opened.game.data not in ("text", "labelled"):
             raise UserError(
                 f"{run.folder} is a run of {opened.name}, which is played on {opened.game.data}; "
                 f"open it with python -m textgan.{opened.game.data}, or from Python with textgan.{opened.game.data}"
             )
         self.name, self.settings, self.spec, self.tokenizer, self.game = opened
 
-    def sample(self, n: int, temperature: float = 1.0, seed: int | None = None, detokenize: bool = False) -> list[str]:
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The names of the categories that sentences are generated for; none where the game knows none."""
+        return self.spec.categories if isinstance(self.spec, LabelledSpec) else ()
+
+    @property
+    def has_density(self) -> bool:
+        """Whether `log_prob` can be asked for."""
+        return isinstance(self.game, HasLikelihood)
+
+    def sample(
+        self,
+        n: int,
+        temperature: float = 1.0,
+        seed: int | None = None,
+        detokenize: bool = False,
+        category: str | None = None,
+    ) -> list[str]:
         """`n` generated sentences.
 
         Args:
             temperature: above 0; below 1 the generator keeps to what it is sure of.
             seed: the same seed gives the same sentences. None: other ones every time.
             detokenize: as people write ("the end.") in place of tokens between spaces ("the end .").
+            category: one of `categories`. None: each in turn, the i-th sentence of category i modulo K.
 
         Raises:
-            UserError: `n`, the temperature or the seed is out of range.
+            UserError: `n`, the temperature or the seed is out of range, or there is no such category.
         """
-        return self.write(self.sample_tokens(n, temperature, seed), detokenize)
+        return self.write(self.sample_tokens(n, temperature, seed, category), detokenize)
 
     def write(self, tokens: Tensor, detokenize: bool = False) -> list[str]:
         """Token ids ``(n, T)`` as sentences."""
         write = self.tokenizer.detokenize if detokenize else self.tokenizer.decode
         return [write(ids) for ids in tokens.tolist()]
 
-    def sample_tokens(self, n: int, temperature: float = 1.0, seed: int | None = None) -> Tensor:
+    def sample_tokens(
+        self, n: int, temperature: float = 1.0, seed: int | None = None, category: str | None = None
+    ) -> Tensor:
         """`n` generated sentences as token ids ``(n, T)``."""
         check_sampling(n, temperature, seed)
+        options = {} if category is None else {"category": self._place(category)}
+        rows = ROWS - ROWS % max(len(self.categories), 1)  # so that categories in turn go on from draw to draw
         with forked_rng(secrets.randbits(63) if seed is None else seed), torch.no_grad():
-            sizes = [min(ROWS, n - start) for start in range(0, n, ROWS)]
-            return torch.cat([self.game.sample(size, temperature=temperature).cpu() for size in sizes])
+            sizes = [min(rows, n - start) for start in range(0, n, rows)]
+            return torch.cat([self.game.sample(size, temperature=temperature, **options).cpu() for size in sizes])
+
+    def categories_of(self, n: int, category: str | None = None) -> list[str]:
+        """The categories of `n` sentences that `sample` gives; an empty list where the game knows none."""
+        return [category] * n if category else list(islice(cycle(self.categories), n))
+
+    def _place(self, category: str) -> int:
+        if not self.categories:
+            raise UserError(f"category is {category!r}, but {self.name} is played on sentences without categories")
+        if category not in self.categories:
+            raise UserError(f"category is {category!r}; it must be one of: {', '.join(self.categories)}")
+        return self.categories.index(category)
 
     def log_prob(self, sentences: list[str]) -> list[float]:
         """Log-probability of each sentence in nats, its end mark included.
@@ -126,6 +160,19 @@ class Model:
         if not least <= len(ids) <= most:
             raise UserError(f"the sentence {sentence!r} has {len(ids)} tokens; it must have {least} to {most}")
         return torch.tensor([*ids, *ends, *[self.spec.pad] * (most - len(ids))])
+
+
+def _with_networks(game: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """A game's options with models out of the run's own folder: what they were made from may be gone.
+
+    The generator's kind is an option of the game, or one of the generator's; other networks have folders of their name.
+    """
+    changed = dict(game)
+    for name, place in {"generator": folder, **{other: folder / other for other in game}}.items():
+        if (place / "config.json").is_file():
+            kind, options = f"hf:{place}", game[name]
+            changed[name] = {**options, "kind": kind} if isinstance(options, Mapping) else kind
+    return changed
 
 
 def check_sampling(n: int, temperature: float, seed: int | None) -> None:
@@ -161,8 +208,10 @@ def _weights(run: Run) -> dict[str, Tensor]:
 
 def _spec(file: Path, kind: type[TextSpec]) -> TextSpec:
     try:
-        return kind(**json.loads(file.read_text(encoding="utf-8"))["spec"])
+        spec: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["spec"]
+        fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in spec.items()}
+        return kind(**fields)
     except OSError as error:
         raise UserError(f"{file} cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{file} is not the description of a run's data: {error}") from error

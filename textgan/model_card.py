@@ -10,6 +10,7 @@ from textgan.run import Run
 
 SHOWN = (
     "consistency",
+    "category-accuracy",
     "corpus-bleu-2",
     "bleu-4",
     "self-bleu-4",
@@ -26,6 +27,7 @@ CONTROLS = {"real": "real text", "random": "random words"}
 
 USE = {
     "text": ("import textgan", 'textgan.load("{run}").sample(8, temperature=1.0)'),
+    "labelled": ("import textgan", 'model = textgan.load("{run}")', "model.sample(8, category=model.categories[0])"),
     "stories": (
         "from textgan.stories import StoryEnder",
         'StoryEnder.from_pretrained("{run}")("Four sentences. Of a story. In one text. Like this.")',
@@ -40,14 +42,14 @@ def model_card(run: Run, entry: Entry) -> str:
     data = json.loads(run.data_file.read_text(encoding="utf-8"))
     records = run.records()
     rows = [(CONTROLS.get(r["name"], r["name"]), r["scores"]) for r in records if r["kind"] == "control"]
-    rows += [(f"after {r['stage']}", r["scores"]) for r in records if r["kind"] == "test"]
+    rows += {r["stage"]: (f"after {r['stage']}", r["scores"]) for r in records if r["kind"] == "test"}.values()
     names = [name for name in SHOWN if any(name in scores for _, scores in rows)]
     table = [
         f"| | {' | '.join(names)} |",
         f"|---{'|---:' * len(names)}|",
         *(f"| {title} | {' | '.join(_cell(scores, name) for name in names)} |" for title, scores in rows),
     ]
-    warnings = [f"- step {r['step']}: {r['message']}" for r in records if r["kind"] == "warning"]
+    warnings = [f"- step {r['step']}: {r['message']}" for r in records if r["kind"] == "warning" or "rollbacks" in r]
     last = rows[-1][1] if rows else {}
     signatures = [f"- {name}: `{last[name]['signature']}`" for name in names if name in last]
     return "\n".join(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain, repeat
 from typing import Literal
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from textgan.data.spec import TextSpec
-from textgan.sampling import Policy, State, complete
+from textgan.sampling import Policy, State, complete, take
 
 Reward = Callable[[Tensor, Tensor], Tensor]
 """Rewards ``(rows,)`` of whole sentences ``(rows, T)``, given for each the sentence of the batch ``(rows,)`` that it
@@ -113,6 +114,35 @@ def _in_parts(reward: Reward, sentences: Tensor, origins: Tensor, rows: int) -> 
     return torch.cat([reward(*part) for part in zip(sentences.split(rows), origins.split(rows), strict=True)])
 
 
+@torch.no_grad()
+def continued(
+    policy: Policy,
+    spec: TextSpec,
+    tokens: Int[Tensor, "batch length"],
+    given: int,
+    copies: int,
+    temperature: float = 1.0,
+) -> Int[Tensor, "rows length"]:
+    """The first `given` tokens of each sentence, completed by the policy `copies` times, in consecutive rows.
+
+    A sentence that ends among them stays as it is.
+    """
+    rows = tokens.repeat_interleave(copies, 0)
+    state = policy.start(len(tokens))
+    for t in range(given):
+        state = policy.advance(tokens[:, t], state)
+    ended = ((rows == spec.eos) | (rows == spec.pad))[:, :given].any(1)
+    going = (~ended).nonzero().squeeze(1)
+    if given == spec.length or not len(going):
+        return rows
+    unwritten = torch.arange(spec.length, device=rows.device) >= given
+    sentences = rows[going].masked_fill(unwritten, spec.pad)
+    arrival = (len(going), take(state, going // copies))
+    arrivals = chain(repeat((0, None), given), [arrival], repeat((0, None), spec.length - given - 1))
+    rows[going] = complete(policy, spec, sentences, arrivals, temperature)
+    return rows
+
+
 def advantages(
     rewards: Float[Tensor, "batch length"],
     mask: Bool[Tensor, "batch length"],
@@ -141,6 +171,20 @@ def advantages(
     return values
 
 
+def rank_rescaled(
+    rewards: Float[Tensor, "batch length"], mask: Bool[Tensor, "batch length"], smoothness: float = 12.0
+) -> Float[Tensor, "batch length"]:
+    """sigmoid(smoothness (1/2 - rank / n)): what a reward is worth among the n that its position has; 0 at padding.
+
+    Bootstrapped rescaled activation (Guo et al., 2018, section 3.3): rewards of every scale come out between 0 and 1,
+    always spread alike. The highest reward has rank 1/2, the lowest n - 1/2; equal rewards have their mean rank, so
+    that where all are equal each is worth 1/2.
+    """
+    mine, others, present = rewards[:, None], rewards[None], mask[None]
+    rank = ((others > mine) & present).sum(1) + ((others == mine) & present).sum(1) / 2
+    return (smoothness * (0.5 - rank / mask.sum(0).clamp(min=1))).sigmoid() * mask
+
+
 def reinforce_loss(
     log_probs: Float[Tensor, "batch length"],
     advantages: Float[Tensor, "batch length"],
@@ -151,3 +195,77 @@ def reinforce_loss(
     (Williams, 1992.) No gradient flows into the advantages.
     """
     return -(log_probs * advantages.detach() * mask).sum() / len(log_probs)
+
+
+def rewards_to_go(
+    rewards: Float[Tensor, "batch length"], mask: Bool[Tensor, "batch length"], discount: float = 1.0
+) -> Float[Tensor, "batch length"]:
+    """R_t = sum_{s >= t} discount^(s - t) r_s over the sentence; 0 at padding."""
+    found, ahead = [], torch.zeros_like(rewards[:, 0])
+    for reward in (rewards * mask).unbind(1)[::-1]:
+        ahead = reward + discount * ahead
+        found.append(ahead)
+    return torch.stack(found[::-1], 1) * mask
+
+
+def clipped_loss(
+    log_probs: Float[Tensor, "batch length"],
+    old_log_probs: Float[Tensor, "batch length"],
+    advantages: Float[Tensor, "batch length"],
+    mask: Bool[Tensor, "batch length"],
+    clip: float,
+) -> Float[Tensor, ""]:
+    """PPO's loss: -1/B sum_bt min(r A, max(min(r, 1 + clip), 1 - clip) A), r = p_bt / p_old_bt.
+
+    Schulman et al., 2017, equation 7; summed over a sentence's tokens, as `reinforce_loss` is, whose gradient it has
+    where r = 1. No gradient flows into the advantages or the old log-probabilities.
+    """
+    advantages = advantages.detach()
+    ratio = (log_probs - old_log_probs.detach()).exp()
+    worth = torch.minimum(ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * advantages)
+    return -(worth * mask).sum() / len(log_probs)
+
+
+def group_advantages(
+    rewards: Float[Tensor, "groups size"], normalize: bool = True
+) -> Float[Tensor, "groups size"]:
+    """How much better each sentence of a group is than its group: (r - mean) / std, both over the group.
+
+    GRPO's (Shao et al., 2024; arXiv 2402.03300, section 4.1.1), with the standard deviation of the group as it is, not
+    as an estimate. A group of equal rewards has 0. Without `normalize` (Liu et al., 2025; arXiv 2503.20783), which
+    would weigh groups of nearly equal rewards as much as others, nothing is divided by; the mean has the sentence's own
+    reward in it, so the gradient is 1 - 1/size times that of the expected reward.
+    """
+    values = rewards - rewards.mean(1, keepdim=True)
+    if normalize:
+        deviation = rewards.std(1, correction=0, keepdim=True)
+        values = values / torch.where(deviation > 1e-6, deviation, 1.0)
+    return values
+
+
+def kl_estimates(
+    log_probs: Float[Tensor, "batch length"],
+    reference: Float[Tensor, "batch length"],
+    kind: Literal["k2", "k3"],
+) -> Float[Tensor, "batch length"]:
+    """What each token of a policy's own sentences says of KL(policy || reference), in nats: never below 0.
+
+    With d = log p_reference - log p: k3 = exp(d) - 1 - d, whose mean is the divergence; k2 = d d / 2, whose mean is
+    nearly that while the two are near (Schulman, "Approximating KL divergence", 2020). As losses they differ the other
+    way round, because sentences are drawn without gradient: the mean gradient of k2 is that of the divergence, that of
+    k3, which GRPO has (Shao et al., 2024, equation 4), is the gradient of KL(reference || policy), word by word.
+    """
+    difference = reference.detach() - log_probs
+    return difference.square() / 2 if kind == "k2" else difference.exp() - 1 - difference
+
+
+def token_weights(
+    mask: Bool[Tensor, "batch length"], by: Literal["answer", "constant"]
+) -> Float[Tensor, "batch length"]:
+    """What a token's loss counts, so that a sentence's length is worth nothing or little; 0 at padding.
+
+    answer: 1 / its sentence's length, as in GRPO: every sentence counts the same, the tokens of a long one less.
+    constant: 1 / T with T the most there are (Liu et al., 2025): every token counts the same.
+    """
+    length = mask.sum(1, keepdim=True).clamp(min=1) if by == "answer" else mask.shape[1]
+    return mask / length

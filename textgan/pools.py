@@ -28,6 +28,11 @@ class Pool(nn.Module):
         """Nothing was put in yet."""
         return self._written.item() == 0
 
+    @property
+    def held(self) -> int:
+        """Samples that are in it."""
+        return min(int(self._written), self.size)
+
     def add(self, samples: Tensor) -> None:
         """Put in `samples` ``(n, ...)``, n <= size, in place of the oldest."""
         self.items[self._places(self._written, len(samples))] = samples.to(self.items.dtype)

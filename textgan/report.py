@@ -58,7 +58,7 @@ def build_report(folders: Sequence[Path]) -> str:
     drawn = _families([record["scores"] for run in runs for kind in ("metrics", "test") for record in run.of(kind)])
     loader = PackageLoader("textgan", "")
     page = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    page.filters |= {"score": _score, "duration": _duration}
+    page.filters |= {"score": _score, "duration": _duration, "counted": _counted}
     descriptions = [run.data for run in runs if run.data]
     return page.get_template("report.html.jinja").render(
         title=f"{_each(runs, 'name')} on {_each(runs, 'corpus')}",
@@ -185,6 +185,11 @@ def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def _counted(things: Sequence[Any], noun: str) -> str:
+    """How many there are, in words; nothing where there is none."""
+    return f"{len(things)} {noun}{'s' * (len(things) > 1)}" if things else ""
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,18 @@ def seed_everything(seed: int, deterministic: bool = False) -> None:
     With `deterministic`, torch refuses operations whose result may differ from run to run. On a CPU runs are
     bitwise reproducible either way, given the same number of threads.
     """
-    random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002  (libraries that games use may draw from the global generator)
-    torch.manual_seed(seed)
+    seed_generators(seed)
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when the first CUDA context is made
         torch.backends.cudnn.benchmark = False
     torch.use_deterministic_algorithms(deterministic)
+
+
+def seed_generators(seed: int) -> None:
+    """Seed Python's, NumPy's and torch's generators on every device, and nothing else."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002  (libraries that games use may draw from the global generator)
+    torch.manual_seed(seed)
 
 
 def rng_state() -> dict[str, Any]:
@@ -53,9 +58,7 @@ def restore_rng(state: dict[str, Any]) -> None:
 def forked_rng(seed: int) -> Iterator[None]:
     """Everything inside draws from generators seeded with `seed`; afterwards they are as they were."""
     before = rng_state()
-    random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002
-    torch.manual_seed(seed)
+    seed_generators(seed)
     try:
         yield
     finally:

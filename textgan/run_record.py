@@ -64,6 +64,11 @@ class RunRecord:
         """The test scores of every stage or, where it was cut short, its latest measurement."""
         return {record["stage"]: record for kind in ("metrics", "test") for record in self.of(kind)}
 
+    @property
+    def rollbacks(self) -> list[Record]:
+        """The events at which the collapse watch went back to the last good networks, or stopped with them."""
+        return [event for event in self.of("event") if "rollbacks" in event]
+
     def sweep(self, stage: str) -> dict[float, Record]:
         """Measurements at the end of a stage by sampling temperature, the coldest first."""
         found = {r["temperature"]: r for r in self.of("sweep") if r["stage"] == stage}

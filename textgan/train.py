@@ -6,6 +6,7 @@ import shlex
 import sys
 
 from textgan import command_line, registry
+from textgan.collapse import Collapsed
 from textgan.config import parse_train_command
 from textgan.data.cache import temporary_cache
 from textgan.errors import UserError
@@ -24,6 +25,9 @@ for example:
        {PROG} seqgan
        {PROG} seqgan --corpus my_sentences.txt --run runs/mine --seed 1
        {PROG} seqgan --run runs/mine --resume"""
+
+STOPPED = 3
+"""Exit status of a run that was stopped because it collapsed again and again."""
 
 
 def main(args: list[str]) -> None:
@@ -58,6 +62,9 @@ def main(args: list[str]) -> None:
         if not command.resume:
             run.discard()
         raise
+    except Collapsed as stop:
+        _say(f"textgan: stopped: {stop}; report: {run.report_file}")
+        sys.exit(STOPPED)
     except NonFiniteLoss as error:
         _say(f"textgan: error: {error}; the last checkpoint is good: {run.checkpoints_folder}")
         sys.exit(1)

@@ -3,7 +3,7 @@
 For each move: everybody but the mover is frozen; the loss is computed (autocast if asked, in micro-batches if
 asked); one backward pass of the sum of its terms; the gradient is clipped; one optimiser step; running averages;
 `Move.after`; the log. Between steps: checkpoints, signals, and at the end of rounds measurements, which draw from a
-forked random number generator and so never change training.
+forked random number generator and so never change training, unless they say that the game has collapsed.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -23,10 +23,11 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 from textgan.averages import LossAverages, WeightAverages
 from textgan.checkpoint import CheckpointStore
-from textgan.collapse import CollapseWatch
+from textgan.collapse import CollapseConfig, Collapsed, CollapseWatch
 from textgan.errors import UserError, check_at_least, check_share
 from textgan.game import Act, Game, Move, Place, Turn, walk
 from textgan.progress import Progress
+from textgan.recovery import Learned, Recovery
 from textgan.reproducibility import forked_rng, restore_rng, rng_state
 from textgan.signals import Interrupted, SignalFlag
 
@@ -56,6 +57,7 @@ class TrainerConfig:
     """Newest checkpoints kept, beside the best."""
     best: str | None = None
     """Metric whose lowest value marks the best checkpoint. None: what the data's evaluation says."""
+    collapse: CollapseConfig = field(default_factory=CollapseConfig)
 
     def __post_init__(self) -> None:
         check_at_least(1, "trainer", self, "evaluations", "log_every", "keep", "micro_batch")
@@ -89,7 +91,7 @@ class Trainer:
     Args:
         log: takes each record (a JSON-able mapping) as it comes to be.
         measure: ``(game, at the end of a stage?) -> Measurement``; called with the game in eval mode.
-        watch: warns of collapse, given the measured values.
+        watch: tells a collapse from the measured values.
     """
 
     def __init__(
@@ -110,13 +112,16 @@ class Trainer:
         self.step = 0
         self.seconds = 0.0
         self._batches, self._config, self._checkpoints = batches, config, checkpoints
-        self._log, self._measure, self._watch = log, measure, watch
+        self._log, self._measure = log, measure
+        self._watch = None if config.collapse.action == "off" else watch
         self._players = {
             player: [p for group in optimizer.param_groups for p in group["params"]]
             for player, optimizer in self.optimizers.items()
         }
         self._averages = WeightAverages(self._players, config.ema)
         self._losses = LossAverages()
+        self._learned = Learned(self.game, self.optimizers, self._averages)
+        self._recovery = Recovery(config.collapse, self._learned)
         self._best: float | None = None
 
     @property
@@ -129,7 +134,8 @@ class Trainer:
 
         Raises:
             Interrupted: on SIGINT or SIGTERM, after the step is finished and a checkpoint is written.
-            NonFiniteLoss: before a checkpoint could hold the damage.
+            Collapsed: the last rollback had not helped; with the last good networks, after a checkpoint of them.
+            NonFiniteLoss: where there are no good networks to go back to, before a checkpoint could hold the damage.
         """
         self._progress = progress or Progress(self.steps, self.step, line_seconds=math.inf)
         started = last_checkpoint = time.monotonic()
@@ -138,8 +144,11 @@ class Trainer:
         place = next(plan, None)
         with SignalFlag() as signals:
             while place is not None:
-                self.make(place)
-                self.step += 1
+                with self._recovering(place):
+                    try:
+                        self.make(place)
+                    finally:
+                        self.step += 1
                 self.seconds = seconds_before + time.monotonic() - started
                 following = next(plan, None)
                 ends_stage = following is None or following.stage != place.stage
@@ -150,10 +159,12 @@ class Trainer:
                 self.place = following or Place(stage=len(self.stages))
                 is_best = ends_round and self._look(place, ends_stage)
                 due = time.monotonic() - last_checkpoint >= self._config.checkpoint_every
-                if ends_stage or is_best or due or signals.received:
+                if ends_stage or is_best or due or signals.received or self._recovery.reason:
                     self._flush_losses(place)
                     self._save(is_best)
                     last_checkpoint = time.monotonic()
+                if self._recovery.reason:
+                    raise Collapsed(self._recovery.reason)
                 if signals.received:
                     self._event(place, f"stopped by signal {signals.received}")
                     raise Interrupted(signals.received)
@@ -164,27 +175,28 @@ class Trainer:
 
         Raises:
             UserError: no checkpoint is whole, or it is one of another game.
+            Collapsed: the run was stopped, for the reason told then; everything is loaded nevertheless.
         """
         loaded = self._checkpoints.load() if self._checkpoints else None
         if loaded is None:
             return False
         self.step, state = loaded
         try:
-            self.game.load_state_dict(state["game"])
+            self._learned.load_state_dict(state)
         except RuntimeError as error:
             raise UserError(
                 f"the checkpoint of step {self.step} does not fit: {' '.join(str(error).split())}"
             ) from error
-        for player, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][player])
-        self._averages.load_state_dict(state["averages"])
         self.place = Place(*state["place"])
         self.seconds = state["seconds"]
         self._best = state["best"]
         self._batches.load_state_dict(state["batches"])
         if self._watch:
             self._watch.load_state_dict(state["watch"])
+        self._recovery.load_state_dict(state["recovery"], self.step)
         restore_rng(state["rng"])
+        if self._recovery.reason:
+            raise Collapsed(self._recovery.reason)
         return True
 
     def averaged(self) -> AbstractContextManager[None]:
@@ -232,6 +244,10 @@ class Trainer:
         self._losses.add(move.player, values)
 
     def _flush_losses(self, place: Place) -> None:
+        with self._recovering(place):
+            self._log_losses(place)
+
+    def _log_losses(self, place: Place) -> None:
         shown: dict[str, float] = {}
         for player, means in self._losses.take().items():
             self._check_finite(player, means, self.stages[place.stage].name)
@@ -247,39 +263,72 @@ class Trainer:
         bad = ", ".join(f"{name} = {value.item():g}" for name, value in values.items() if not value.isfinite())
         raise NonFiniteLoss(f"{player}'s loss is not finite at step {self.step} ({stage}): {bad}")
 
+    @contextmanager
+    def _recovering(self, place: Place) -> Iterator[None]:
+        """Inside, a loss that is not finite is answered by a rollback, where there is a state to go back to."""
+        try:
+            yield
+        except NonFiniteLoss as error:
+            if not self._recovery.is_possible:
+                raise
+            self._roll_back(place, str(error))
+
+    def _roll_back(self, place: Place, why: str) -> None:
+        said = self._recovery.roll_back(self.step, why)
+        self._event(place, said, rollbacks=self._recovery.rollbacks)
+        self._progress.note(f"collapse watch: {said}")
+        if self._recovery.reason:
+            self._measured(place, ends_stage=True)  # the last scores are of the networks that are kept
+
     def _look(self, place: Place, ends_stage: bool) -> bool:
-        """Measure, if it is time to. True if this was the best measurement so far."""
+        """Measure, if it is time to, and roll back from a collapse. True if this was the best measurement so far."""
         rounds = self.stages[place.stage].rounds
         due = ends_stage or (place.round + 1) % math.ceil(rounds / self._config.evaluations) == 0
         if self._measure is None or not due:
             return False
+        self._flush_losses(place)  # what is not finite is not measured, let alone remembered
+        if self._recovery.reason:
+            return False
+        values = self._measured(place, ends_stage)
+        broken = self._watch.check(values) if self._watch else []
+        for message in broken:
+            self._record(place, kind="warning", message=message)
+            self._progress.note(f"collapse watch: {message}")
+        if self._recovery.has_collapsed(bool(broken), ends_stage):
+            self._roll_back(place, "; ".join(broken))
+            if not ends_stage or self._recovery.reason:
+                return False
+            values = self._measured(place, ends_stage)  # what the stage ends with
+        elif not broken:
+            self._recovery.remember(self.step)
+        value = values.get(self._config.best) if self._config.best else None
+        if value is None or (self._best is not None and value >= self._best):
+            return False
+        self._best = value
+        return True
+
+    def _measured(self, place: Place, ends_stage: bool) -> dict[str, float]:
+        """The values of a measurement, which is logged."""
+        assert self._measure is not None
         self.game.eval()
         with forked_rng(MEASURING_SEED), self.averaged(), torch.no_grad():
             measurement = self._measure(self.game, ends_stage)
         self.game.train()
         for record in measurement.records:
             self._record(place, **record)
-        for message in self._watch.check(measurement.values) if self._watch else ():
-            self._record(place, kind="warning", message=message)
-            self._progress.note(f"collapse watch: {message}")
-        value = measurement.values.get(self._config.best) if self._config.best else None
-        if value is None or (self._best is not None and value >= self._best):
-            return False
-        self._best = value
-        return True
+        return measurement.values
 
     def _save(self, is_best: bool) -> None:
         if self._checkpoints is None:
             return
         state = {
-            "game": self.game.state_dict(),
-            "optimizers": {player: optimizer.state_dict() for player, optimizer in self.optimizers.items()},
-            "averages": self._averages.state_dict(),
+            **self._learned.state_dict(),
             "place": tuple(self.place),
             "seconds": self.seconds,
             "best": self._best,
             "batches": self._batches.state_dict(),
             "watch": self._watch.state_dict() if self._watch else None,
+            "recovery": self._recovery.state_dict(self.step),
             "rng": rng_state(),
         }
         best = {"metric": self._config.best, "value": self._best} if is_best else None
@@ -289,12 +338,13 @@ class Trainer:
         where = {"step": self.step, "stage": self.stages[place.stage].name, "round": place.round}
         self._log({**what, **where, "seconds": round(self.seconds, 3)})
 
-    def _event(self, place: Place, message: str) -> None:
-        self._record(place, kind="event", message=message)
+    def _event(self, place: Place, message: str, **more: Any) -> None:
+        self._record(place, kind="event", message=message, **more)
 
     def _where(self, place: Place) -> str:
-        stage = self.stages[place.stage]
-        return f"{stage.name} {place.round + 1}/{stage.rounds}"
+        stage, rollbacks = self.stages[place.stage], self._recovery.rollbacks
+        rolled_back = f", {rollbacks} rollback{'s' * (rollbacks > 1)}" if rollbacks else ""
+        return f"{stage.name} {place.round + 1}/{stage.rounds}{rolled_back}"
 
 
 def choose_device(name: str) -> torch.device:

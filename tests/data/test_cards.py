@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import fields
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -88,7 +89,7 @@ def test_a_missing_package_says_what_to_install(package: Path, monkeypatch: pyte
         ("oracle", None, "corpus 'oracle' is not text"),
         ("no/where.txt", None, "no/where.txt does not exist"),
         ("captions:nowhere.txt", None, "nowhere.txt does not exist"),
-        ("", None, "is a folder"),
+        ("", None, "unknown corpus '': Accepted"),
     ],
 )
 def test_a_spec_that_names_nothing_is_refused(spec: str, field: str | None, message: str) -> None:
@@ -104,6 +105,26 @@ def test_a_users_file_is_read_as_its_card_says(tmp_path: Path) -> None:
     assert source.name == "rocstories"
     assert [row.text for row in source.rows()] == list("abcde")
     assert [row.text for row in open_source(str(path), "sentence2").rows()] == ["b"]
+
+
+def test_a_folder_is_named_after_itself_and_is_another_when_a_file_of_it_is(tmp_path: Path) -> None:
+    (tmp_path / "good.txt").write_text("fine\n")
+    first = open_source(f"{tmp_path}/")
+    assert first.name == tmp_path.name
+    assert list(first.rows()) == [Row("fine", "good")]
+    (tmp_path / "notes.md").write_text("")
+    assert open_source(str(tmp_path)).identity == first.identity
+    (tmp_path / "bad.txt").write_text("awful\n")
+    assert open_source(str(tmp_path)).identity != first.identity
+
+
+def test_a_label_field_is_for_tables(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="corpus 'bbe' has no fields, but field 'kind' is asked for"):
+        open_source("bbe", None, "kind")
+    path = tmp_path / "a.csv"
+    path.write_text("a,b\nx,y\n")
+    assert list(open_source(f"yelp:{path}", "a", "b").rows()) == [Row("x", "y")]
+    assert open_source(str(path), "a", "b").identity != open_source(str(path), "a").identity
 
 
 def test_a_file_with_an_unknown_ending_is_refused(tmp_path: Path) -> None:
@@ -126,9 +147,15 @@ def test_cleaning_keeps_each_distinct_row_once_and_drops_blanks() -> None:
 
 @pytest.mark.parametrize("name", ["bbe", "grammar"])
 def test_an_embedded_corpus_is_what_its_card_says(name: str) -> None:
-    texts = [row.text for row in open_source(name).rows()]
+    rows = list(open_source(name).rows())
+    texts = [row.text for row in rows]
     digest = hashlib.sha256("".join(f"{text}\n" for text in texts).encode()).hexdigest()
     assert load_card(name).prepared == {"sentences": len(texts), "sha256": digest}
+    assert sorted({row.label for row in rows} - {""}) == list(load_card(name).categories)
     if name == "bbe":
         assert texts[0] == "At the first God made the heaven and the earth."
+        parts = [(label, [row.text for row in part]) for label, part in groupby(rows, key=lambda row: row.label)]
+        assert [label for label, _ in parts] == ["history", "poetry", "gospel"]
+        assert parts[1][1][0] == "He was without sin and upright, fearing God and keeping himself far from evil."
+        assert "Abraham" in parts[2][1][0]
         assert not [text for text in texts if set(text) & set("0123456789\\*()[]+")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import datasets
@@ -43,6 +42,27 @@ def test_tables_are_read_by_column(tmp_path: Path) -> None:
     assert list(read_file(path)) == [Row('"a', "spam")]
 
 
+def test_the_label_is_kept_and_is_not_the_text(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", "label,said\n spam ,buy\nham,hello\n")
+    assert list(read_file(path)) == [Row("buy", "spam"), Row("hello", "ham")]
+    assert list(read_file(path, ["label"])) == [Row(" spam ", "spam"), Row("ham", "ham")]
+    records = '{"x": "a", "y": "l", "label": "m", "n": 1}\n{"x": "b", "y": "k", "n": null}\n'
+    path = written(tmp_path / "a.jsonl", records)
+    assert list(read_file(path, ["x"])) == [Row("a", "m"), Row("b", "")]
+    assert list(read_file(path, ["x"], "y")) == [Row("a", "l"), Row("b", "k")]
+    assert list(read_file(path, ["x"], "n")) == [Row("a", "1"), Row("b", "")]
+    path = written(tmp_path / "a.tsv", "ham\thello\nspam\tbuy\n")
+    for fields in (["2"], []):
+        assert list(read_file(path, fields, "1")) == [Row("hello", "ham"), Row("buy", "spam")]
+
+
+def test_the_files_of_a_folder_are_labelled_by_their_names(tmp_path: Path) -> None:
+    written(tmp_path / "b.good.txt", "three\n")
+    written(tmp_path / "a.txt", "one\ntwo\n")
+    written(tmp_path / "c.csv", "text\nfour\n")
+    assert list(read_file(tmp_path)) == [Row("one", "a"), Row("two", "a"), Row("three", "b.good")]
+
+
 def test_a_number_counts_the_columns_of_a_table_without_names(tmp_path: Path) -> None:
     path = written(tmp_path / "a.tsv", "ham\thello\nspam\tbuy\n")
     assert texts(path, "2") == ["hello", "buy"]
@@ -68,6 +88,7 @@ def test_a_number_counts_the_columns_of_a_table_without_names(tmp_path: Path) ->
         ("a.csv", b"text,y\n1,2\n3\n", (), "a.csv, line 3: 1 columns where the first line has 2"),
         ("a.csv", b'text\n"' + b"a\n" * 70_000, (), "not a table"),
         ("a.csv", b"x,y\n1,2\n", ("3",), "has no field '3'; it has: 1, 2$"),
+        ("a.csv", b"x,label,y\n1,2,3\n", (), "which field holds the text.* --corpus-field with one of: x, y$"),
     ],
 )
 def test_a_fault_is_named_in_one_line(
@@ -83,8 +104,23 @@ def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nothing.txt does not exist"):
         texts(tmp_path / "nothing.txt")
     (tmp_path / "folder.txt").mkdir()
-    with pytest.raises(UserError, match=r"folder.txt is a folder: a file ending in .txt"):
+    with pytest.raises(UserError, match=r"folder.txt is a folder without .txt files: one for each category, or a file"):
         texts(tmp_path / "folder.txt")
+    with pytest.raises(UserError, match=r"folder.txt is a folder: a file ending in .txt"):
+        list(readers.lines(tmp_path / "folder.txt"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.txt", "x\n", r"a.txt has no fields, but field 'kind' is asked for"),
+        ("a.csv", "text\nx\n", r"a.csv, line 2 has no field 'kind'; it has: text$"),
+        ("a.jsonl", '{"text": "a", "kind": 1}\n{"text": "b"}\n', r"a.jsonl, line 2 has no field 'kind'; it has: text$"),
+    ],
+)
+def test_a_label_that_is_missing_is_named(tmp_path: Path, name: str, content: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        list(read_file(written(tmp_path / name, content), (), "kind"))
 
 
 def test_a_line_as_long_as_the_cap_is_accepted(tmp_path: Path) -> None:
@@ -92,39 +128,22 @@ def test_a_line_as_long_as_the_cap_is_accepted(tmp_path: Path) -> None:
     assert [len(text) for text in texts(path)] == [LINE_CAP, 4]
 
 
-def test_the_longest_string_of_a_python_file_is_read_without_running_it(tmp_path: Path) -> None:
-    program = 'raise SystemExit("no")\nshort = """ab"""\nlong = f(1, """x \\\\ "quoted" \\"""\nend""")\n'
-    path = written(tmp_path / "a.py", program)
-    assert [row.text for row in readers.python_string(path)] == ['x \\ "quoted" """\nend']
-    with pytest.raises(UserError, match="no triple-quoted string"):
-        list(readers.python_string(written(tmp_path / "b.py", "x = 1\n")))
-
-
-def test_a_labelled_table_is_filtered_and_its_labels_renamed(tmp_path: Path) -> None:
-    path = written(tmp_path / "a.csv", "text,label,source\na,0,x\nb,1,y\nc,1,x\n")
-    rows = readers.table(path, "text", "label", {"0": "bad", "1": "good"}, {"source": "x"})
-    assert list(rows) == [Row("a", "bad"), Row("c", "good")]
-
-
-def test_lines_of_a_pattern_give_text_and_label(tmp_path: Path) -> None:
-    path = written(tmp_path / "a.txt", "HUM:ind Who ?\nnonsense\nLOC:city Where ?\n")
-    rows = readers.matched_lines(path, r"(?P<label>[A-Z]+):\w+ (?P<text>.+)")
-    assert list(rows) == [Row("Who ?", "HUM"), Row("Where ?", "LOC")]
-
-
-def test_a_folder_is_read_in_the_order_of_its_files(tmp_path: Path) -> None:
-    written(tmp_path / "2.txt", "b\n")
-    written(tmp_path / "1.txt", "a\n")
-    written(tmp_path / "1.json", json.dumps({}))
-    assert [row.text for row in readers.folder_of_files(tmp_path, "*.txt", cap=10)] == ["a", "b"]
-    with pytest.raises(UserError, match=r"has no files \*.md"):
-        list(readers.folder_of_files(tmp_path, "*.md", cap=10))
-
-
 def test_a_hub_dataset_out_of_reach_is_one_line() -> None:
     with pytest.raises(UserError, match=r"^hf:no/such_data cannot be had: .+") as caught:
         readers.hub("no/such_data")
     assert "\n" not in str(caught.value)
+
+
+def test_a_hub_dataset_gives_labels_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = datasets.ClassLabel(names=["bad", "good"])
+    features = datasets.Features({"text": datasets.Value("string"), "label": names, "kind": datasets.Value("string")})
+    columns = {"text": ["a", "b", "c"], "label": [1, 0, -1], "kind": ["x", "y", None]}
+    train = datasets.Dataset.from_dict(columns, features=features)
+    monkeypatch.setattr(datasets, "load_dataset", lambda name: datasets.DatasetDict({"train": train}))
+    assert list(readers.hub("some/name")[1]()) == [Row("a", "good"), Row("b", "bad"), Row("c", "")]
+    assert list(readers.hub("some/name", (), "kind")[1]()) == [Row("a", "x"), Row("b", "y"), Row("c", "")]
+    with pytest.raises(UserError, match=r"hf:some/name has no field 'n'; it has: text, label, kind"):
+        readers.hub("some/name", (), "n")
 
 
 def test_a_hub_dataset_gives_the_rows_of_its_training_split(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,8 @@ def test_rows_are_taken_in_the_order_asked_for(split: Split, rows: list[list[int
 def test_sentences_are_token_strings_and_labels_are_kept(split: Split, rows: list[list[int]]) -> None:
     assert split.sentences(20) == [[sorted(WORDS)[i - 4] for i in row] for row in rows[:20]]
     assert split.labels(3) == ["0", "1", "0"]
+    assert split.label_counts() == {"0": 48, "1": 47}
+    assert split.label_places(["1", "0"]).tolist() == [1, 0] * 47 + [1]
 
 
 def test_hashes_are_sorted_and_distinct(split: Split, rows: list[list[int]]) -> None:

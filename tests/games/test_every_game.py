@@ -13,8 +13,9 @@ from tests.toys import assert_bitwise_equal, weights
 from textgan import registry
 from textgan.checkpoint import CheckpointStore
 from textgan.data.batches import Batches
+from textgan.data.labelled import LabelledBatch
 from textgan.data.oracle import OracleSplit
-from textgan.data.spec import StorySpec, TextSpec
+from textgan.data.spec import LabelledSpec, StorySpec, TextSpec
 from textgan.data.stories import StoryBatch
 from textgan.game import Game, Move, Turn, walk
 from textgan.reproducibility import seed_everything
@@ -26,6 +27,7 @@ SPECS = {
         "variable length": TextSpec(vocab_size=V, length=T, train_size=N),
         "fixed length": TextSpec(vocab_size=V, length=T, train_size=N, bos=0, eos=-1, pad=-1, unk=-1),
     },
+    "labelled": {"labelled": LabelledSpec(vocab_size=V, length=T, train_size=N, categories=("a", "b", "c"))},
     "stories": {"stories": StorySpec(vocab_size=V, length=T, train_size=N, sentences=3, sentence_length=5)},
 }
 """What games are played on here, by `Game.data`."""
@@ -60,12 +62,30 @@ class Stories:
         return StoryBatch(self._context[indices], self._ending[indices])
 
 
-def _split(spec: TextSpec) -> OracleSplit | Stories:
-    return Stories(spec) if isinstance(spec, StorySpec) else OracleSplit(_sentences(spec))
+class Labelled:
+    """Real sentences of categories: each has two words of its own."""
+
+    def __init__(self, spec: LabelledSpec) -> None:
+        sentences = _sentences(spec)
+        self._category = torch.arange(N) % len(spec.categories)
+        words = 4 + 2 * self._category[:, None] + sentences % 2
+        self._tokens = torch.where(sentences < 4, sentences, words)
+
+    def __len__(self) -> int:
+        return N
+
+    def take(self, indices: torch.Tensor) -> LabelledBatch:
+        return LabelledBatch(self._tokens[indices], self._category[indices])
+
+
+def _split(spec: TextSpec) -> OracleSplit | Stories | Labelled:
+    if isinstance(spec, StorySpec):
+        return Stories(spec)
+    return Labelled(spec) if isinstance(spec, LabelledSpec) else OracleSplit(_sentences(spec))
 
 
 def _samples(game: Game, n: int, **options: float) -> torch.Tensor:
-    """Sentences, or endings of one context."""
+    """Sentences (where they have categories, of each in turn), or endings of one context."""
     return game.sample(n, *_context(game), **options)
 
 
@@ -205,6 +225,24 @@ def test_samples_are_sentences(name, spec):
         assert not (tokens == spec.bos).any()
         ended = ((tokens == spec.eos).cumsum(1) - (tokens == spec.eos).long()) > 0
         assert torch.equal(tokens == spec.pad, ended)
+
+
+CATEGORIES = [p for p in PAIRS if isinstance(p.values[1], LabelledSpec)]
+
+
+@pytest.mark.parametrize(("name", "spec"), CATEGORIES)
+def test_categories_are_sampled_in_turn_or_one_alone(name, spec):
+    """Every k-th sentence begins as sentences of its category do when they are asked for: equal, within the error."""
+    trainer = _trainer(name, spec)
+    trainer.play()
+    game, k = trainer.game.eval(), len(spec.categories)
+    mixed = game.sample(1000 * k + 1)
+    assert mixed.shape == (1000 * k + 1, spec.length)
+    for category in range(k):
+        alone = game.sample(1000, category=category)
+        rates = [torch.bincount(t[:1000, 0], minlength=V) / 1000 for t in (mixed[category::k], alone)]
+        p = sum(rates) / 2
+        assert ((rates[0] - rates[1]).abs() <= 5 * (2 * p * (1 - p) / 1000).sqrt() + 1e-3).all()
 
 
 @pytest.mark.parametrize(("name", "spec"), [p for p in PAIRS if hasattr(registry.find(p.values[0]).game, "log_probs")])

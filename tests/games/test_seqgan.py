@@ -13,21 +13,23 @@ from textgan.games.seqgan import TINY, Config, SeqGAN
 from textgan.networks.modes import evaluating
 from textgan.networks.text_cnn import SEQGAN_FILTERS
 from textgan.reproducibility import seed_everything
+from textgan.text_game import Pretraining
 
 SPEC = SPECS["text"]["variable length"]
 TURN = Turn("adversarial", 0, 0.0)
 
 
-def _game(spec=SPEC, **changes) -> SeqGAN:
+def _game(spec=SPEC, discriminator=None, **changes) -> SeqGAN:
     seed_everything(0)
-    game = SeqGAN(dataclasses.replace(TINY, **changes), spec)
+    opponent = dataclasses.replace(TINY.discriminator, **(discriminator or {}))
+    game = SeqGAN(dataclasses.replace(TINY, discriminator=opponent, **changes), spec)
     game._copy_generator(TURN)
-    game._refill(TURN)
+    game.opponent.refill(game._fakes)
     return game
 
 
 def test_the_default_discriminator_has_the_papers_filters():
-    config = Config()
+    config = Config().discriminator
     assert dict(zip(config.widths, config.filters, strict=True)) == SEQGAN_FILTERS
     assert SEQGAN_FILTERS == {
         1: 100, 2: 200, 3: 200, 4: 200, 5: 200, 6: 100, 7: 100, 8: 100, 9: 100, 10: 100, 15: 160, 20: 160
@@ -43,22 +45,22 @@ def test_the_oracle_preset_is_the_papers_schedule():
     pretrain, discriminate, adversarial = SeqGAN(command.game, spec).stages()
     epoch = -(-10_000 // 64)
     assert (pretrain.rounds, [move.times for move in pretrain.moves]) == (120, [epoch])
-    assert (discriminate.rounds, [move.times for move in discriminate.moves]) == (50, [1, 1, 3 * epoch])
+    assert (discriminate.rounds, [move.times for move in discriminate.moves]) == (50, [1, 3 * epoch])
     assert adversarial.rounds == 200
-    assert [move.times for move in adversarial.moves] == [1, *[1, 3 * epoch] * 5]
-    assert [type(move) for move in adversarial.moves] == [Move, *[Act, Move] * 5]
+    assert [move.times for move in adversarial.moves] == [1, 1, *[1, 3 * epoch] * 5]
+    assert [type(move) for move in adversarial.moves] == [Act, Move, *[Act, Move] * 5]
 
 
 def test_rewards_are_drawn_with_dropout_off_and_the_mode_comes_back():
-    game = _game(discriminator_dropout=0.9)
+    game = _game(discriminator={"dropout": 0.9})
     game.train()
     tokens = game.sample(4)
     last = (tokens != SPEC.pad).sum(1) - 1
     rewards = game._rewards(tokens)
-    with torch.no_grad(), evaluating(game.discriminator):
-        of_the_sentence = game.discriminator(tokens).sigmoid()
+    with torch.no_grad(), evaluating(game.opponent):
+        of_the_sentence = game.opponent.network(tokens).sigmoid()
     torch.testing.assert_close(rewards[torch.arange(4), last], of_the_sentence)
-    assert game.discriminator.training
+    assert game.opponent.network.training
 
 
 @pytest.mark.parametrize("spec", SPECS["text"].values(), ids=SPECS["text"])
@@ -88,20 +90,6 @@ def test_a_constant_reward_is_one_at_every_word():
     assert torch.equal(game._rewards(tokens), (tokens != SPEC.pad).float())
 
 
-def test_the_discriminators_loss_is_half_of_each_cross_entropy_and_the_output_layers_norm():
-    game = _game(l2=0.3)
-    game.eval()
-    real = _sentences(SPEC)[:8]
-    loss = game._discriminate(real, TURN)
-    game.pool.load_state_dict({**game.pool.state_dict(), "_read": torch.zeros((), dtype=torch.int64)})
-    fake = game.pool.draw(8).long()
-    probability_real, probability_fake = game.discriminator(real).sigmoid(), game.discriminator(fake).sigmoid()
-    torch.testing.assert_close(loss.terms["real"], -probability_real.log().mean() / 2)
-    torch.testing.assert_close(loss.terms["fake"], -(1 - probability_fake).log().mean() / 2)
-    output = list(game.discriminator.output.parameters())
-    torch.testing.assert_close(loss.terms["l2"], 0.3 * sum(p.square().sum() for p in output) / 2)
-
-
 def test_the_rollout_policy_follows_the_generator_at_its_rate():
     game = _game(rollout_rate=0.8)
     before = game.rollout_policy.output.weight.clone()
@@ -111,28 +99,20 @@ def test_the_rollout_policy_follows_the_generator_at_its_rate():
     torch.testing.assert_close(game.rollout_policy.output.weight, before + 0.2)
 
 
-def test_a_refill_replaces_the_share_that_is_asked_for():
-    game = _game(pool_size=20, pool_refresh=0.25)
-    before = game.pool.items.clone()
-    game._refill(TURN)
-    assert (game.pool.items != before).any(1).sum() <= 5
-    assert torch.equal(game.pool.items[5:], before[5:])
-
-
 def test_the_discriminator_learns_to_tell_real_from_fake_and_the_reward_sees_it():
     from textgan.data.batches import Batches
     from textgan.data.oracle import OracleSplit
     from textgan.trainer import Trainer, TrainerConfig
 
     seed_everything(0)
-    config = dataclasses.replace(
-        TINY, mle_epochs=0, discriminator_rounds=30, discriminator_learning_rate=1e-2, rounds=0, pool_size=64
-    )
+    opponent = dataclasses.replace(TINY.discriminator, rounds=30, learning_rate=1e-2)
+    config = dataclasses.replace(TINY, pretraining=Pretraining(epochs=0), discriminator=opponent, rounds=0)
     game = SeqGAN(config, SPEC)
     real = _sentences(SPEC)
     records = []
     batches = Batches(OracleSplit(real), 0)
     Trainer(game, batches, TrainerConfig(device="cpu", log_every=1), log=records.append).play()
     assert records[-1]["values"]["accuracy"] > 0.9
-    with evaluating(game.discriminator):
-        assert game.discriminator(real).mean() > game.discriminator(game.sample(200)).mean() + 2
+    discriminator = game.opponent.network
+    with evaluating(discriminator):
+        assert discriminator(real).mean() > discriminator(game.sample(200)).mean() + 2

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from textgan.data import readers, story_readers
+from textgan.data import card_readers, readers, story_readers
 from textgan.data.grammar import Grammar
 from textgan.data.readers import Row
 from textgan.data.segmentation import Cutter
@@ -47,6 +47,8 @@ class Card:
     """Fields of `textgan.data.corpus.DataConfig` that hold where the user says nothing."""
     size: str = ""
     """What has to be downloaded, or how much is made."""
+    categories: Sequence[str] = ()
+    """The labels that the sentences have, where they have any."""
     prepared: Mapping[str, Any] = field(default_factory=dict)
     """``sentences`` and ``sha256`` of the cleaned sentences, each followed by a line feed. Checked when read."""
 
@@ -68,11 +70,11 @@ def sentences_of(read: Callable[..., Iterator[Told]], *arguments: Any, **options
 
 
 READERS: dict[str, Callable[..., Iterator[Row]]] = {
-    "python_string": readers.python_string,
-    "table": readers.table,
-    "lines": readers.matched_lines,
+    "python_string": card_readers.python_string,
+    "table": card_readers.table,
+    "lines": card_readers.matched_lines,
     "file": readers.read_file,
-    "folder": readers.folder_of_files,
+    "folder": card_readers.folder_of_files,
     "grammar": lambda size, seed, rules: map(Row, Grammar(rules).sample(size, seed)),
     **{kind: partial(sentences_of, read) for kind, read in story_readers.KINDS.items()},
 }
@@ -104,39 +106,44 @@ def load_card(name: str) -> Card:
     return card
 
 
-def open_source(spec: str, field: str | None = None) -> Source:
-    """The source that a spec names. Nothing is read yet. `field`: the column that holds the text of a table.
+def open_source(spec: str, field: str | None = None, label_field: str | None = None) -> Source:
+    """The source that a spec names. Nothing is read yet.
 
+    `field` and `label_field`: the columns of a table that hold the text and the label (see `readers.read_file`).
     Raises UserError for a spec that is none, a file that cannot be used, a package that is not installed.
     """
-    fields = [field] if field else []
+    columns: dict[str, Any] = {"fields": [field] if field else [], "label": label_field}
     if spec.startswith("hf:"):
         name = spec.removeprefix("hf:")
-        fingerprint, rows = readers.hub(name, fields)
-        return Source(name.rpartition("/")[2], None, [spec, fingerprint, fields], rows)
+        fingerprint, rows = readers.hub(name, **columns)
+        return Source(name.rpartition("/")[2], None, [spec, fingerprint, columns], rows)
     name, _, given = spec.partition(":")
     if name in card_names():
-        return _card_source(load_card(name), given, fields)
+        return _card_source(load_card(name), given, columns)
     path = Path(spec).expanduser()
-    if not path.exists() and not path.suffix and path.name == spec:
+    if not spec or (not path.exists() and not path.suffix and path.name == spec):
         load_card(spec)
+    if path.is_dir():
+        files = [file_identity(file) for file in readers.text_files(path)]
+        return Source(path.resolve().name, None, [files, columns], lambda: readers.read_file(path, **columns))
     readers.require_file(path)
     if path.suffix.lower() not in readers.ENDINGS:
         raise UserError(f"{path}: unknown ending {path.suffix!r}; {', '.join(readers.ENDINGS)} are accepted")
-    return Source(path.stem, None, [file_identity(path), fields], lambda: readers.read_file(path, fields))
+    return Source(path.stem, None, [file_identity(path), columns], lambda: readers.read_file(path, **columns))
 
 
-def _card_source(card: Card, given: str, fields: list[str]) -> Source:
+def _card_source(card: Card, given: str, columns: dict[str, Any]) -> Source:
     options = dict(card.read)
     kind = options.pop("kind")
     if kind not in READERS:
         raise UserError(f"corpus {card.name!r} is not text: {card.title}")
-    if fields and kind != "file":
-        raise UserError(f"corpus {card.name!r} has no fields, but field {fields[0]!r} is asked for")
-    if fields:
-        options["fields"] = fields
+    asked = [*columns["fields"], *([columns["label"]] if columns["label"] else [])]
+    if kind == "file":
+        options |= columns
+    elif asked:
+        raise UserError(f"corpus {card.name!r} has no fields, but field {asked[0]!r} is asked for")
     arguments = card_arguments(card, given)
-    identity: list[Any] = [asdict(card), fields, *map(file_identity, arguments)]
+    identity: list[Any] = [asdict(card), columns, *map(file_identity, arguments)]
 
     def rows() -> Iterator[Row]:
         return clean(READERS[kind](*arguments, **options), **card.clean)

@@ -10,7 +10,7 @@ from functools import partial
 import tokenizers
 
 from textgan.data.cache import cached
-from textgan.data.cards import Card, open_source
+from textgan.data.cards import Card, Source, open_source
 from textgan.data.preparation import SPLITS, prepare
 from textgan.data.report import CorpusReport
 from textgan.data.settings import DataConfig, Settings, resolve
@@ -49,6 +49,11 @@ def open_corpus(spec: str, config: DataConfig = DataConfig(), field: str | None 
     source = open_source(spec, field)
     settings = resolve(config, source.card.defaults if source.card else {})
     held_out = None if settings.held_out is None else open_source(settings.held_out, field)
+    return prepared_corpus(source, held_out, settings)
+
+
+def prepared_corpus(source: Source, held_out: Source | None, settings: Settings) -> TextCorpus:
+    """The corpus that is made of these sources, or was at an earlier call."""
     identity = [
         FORMAT,
         tokenizers.__version__,

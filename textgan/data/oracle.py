@@ -40,9 +40,10 @@ class Oracle(LSTMGenerator):
         """Every parameter drawn from N(0, 1), as in SeqGAN, whose gates have one bias: torch's second one is 0."""
         oracle = cls(vocab_size, hidden, hidden, length)
         generator = torch.Generator().manual_seed(seed)
-        for parameter in oracle.parameters():
-            parameter.normal_(generator=generator)
-        oracle.state_dict()["lstm.bias_hh_l0"].zero_()
+        weights = oracle.state_dict()
+        for name in PARAMETERS:
+            weights[name].normal_(generator=generator)
+        weights["lstm.bias_hh_l0"].zero_()
         return oracle
 
     @classmethod

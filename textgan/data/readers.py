@@ -1,16 +1,14 @@
 """Rows of text out of files and hub datasets, one at a time, with every fault of the input said in one line.
 
-No file is ever read whole (a package's own module excepted) and nothing but `hub` touches a network. A corpus may
+No file is ever read whole and nothing but `hub` touches a network. A corpus may
 therefore be larger than memory, and a file that is not text is found out at its first bad line.
 """
 
 from __future__ import annotations
 
-import ast
 import csv
 import json
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +25,10 @@ class Row(NamedTuple):
 
     text: str
     label: str = ""
+
+
+LABEL = "label"
+"""The column of a table that holds the label, where no other is named."""
 
 
 def require_file(path: Path) -> None:
@@ -67,24 +69,39 @@ def lines(path: Path, cap: int = LINE_CAP) -> Iterator[str]:
             yield line
 
 
-def read_file(path: Path, fields: Sequence[str] = ()) -> Iterator[Row]:
-    """The texts of a file, by its ending.
+def read_file(path: Path, fields: Sequence[str] = (), label: str | None = None) -> Iterator[Row]:
+    """The texts of a file, by its ending, or of a folder of ``.txt`` files, whose names are the labels.
 
     ``.txt``: a sentence a line. ``.jsonl``: an object a line. ``.csv``: quoted, with a line of column names.
     ``.tsv``: the same without quoting. Of the last three, each of `fields` gives a text; none are needed where there is
-    a column "text" or only one column of strings. A field that is a number counts the columns of a table without names,
-    from 1. A column "label" is kept.
+    a column "text" or, `label` aside, only one column of strings. A field that is a number counts the columns of a
+    table without names, from 1. The column `label` is kept; None: that of this name, if there is one.
     """
     ending = path.suffix.lower()
+    asked = [*fields, *([] if label is None else [label])]
+    if asked and (path.is_dir() or ending == ".txt"):
+        raise UserError(f"{path} has no fields, but field {asked[0]!r} is asked for")
+    if path.is_dir():
+        return (Row(line, file.stem) for file in text_files(path) for line in lines(file))
     if ending == ".txt":
-        if fields:
-            raise UserError(f"{path} has no fields, but field {fields[0]!r} is asked for")
         return (Row(line) for line in lines(path))
     if ending == ".jsonl":
-        return _rows(path, json_objects(path), fields)
+        return _rows(path, json_objects(path), fields, label)
     if ending in (".csv", ".tsv"):
-        return _rows(path, table_records(path, nameless=any(field.isdigit() for field in fields)), fields)
+        nameless = any(field.isdigit() for field in asked)
+        return _rows(path, table_records(path, nameless), fields, label)
     raise UserError(f"{path}: unknown ending {ending!r}; {', '.join(ENDINGS)} are accepted")
+
+
+def text_files(folder: Path) -> list[Path]:
+    """The ``.txt`` files of a folder, by name. Raises UserError if there are none."""
+    files = sorted(folder.glob("*.txt"))
+    if not files:
+        raise UserError(
+            f"{folder} is a folder without .txt files: one for each category, or a file ending in "
+            f"{', '.join(ENDINGS)}, is accepted"
+        )
+    return files
 
 
 def json_objects(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -136,75 +153,64 @@ def choose_fields(name: str, fields: Sequence[str], available: Sequence[str]) ->
             return ["text"]
         if len(available) == 1:
             return available
-        raise UserError(f"{name}: which field holds the text? --field with one of: {', '.join(available)}")
+        raise UserError(f"{name}: which field holds the text? --corpus-field with one of: {', '.join(available)}")
     for field in fields:
         if field not in available:
             raise UserError(f"{name} has no field {field!r}; it has: {', '.join(available)}")
     return fields
 
 
-def _rows(path: Path, records: Iterator[tuple[int, Mapping[str, Any]]], fields: Sequence[str]) -> Iterator[Row]:
+def without_label(columns: Sequence[str], label: str | None) -> list[str]:
+    """The columns that may hold the text where nothing is said."""
+    return [column for column in columns if column != (LABEL if label is None else label)]
+
+
+def _label(value: object, names: Sequence[str] | None = None) -> str:
+    """A label as a string: of no value none, of a number its name where numbers have `names` (-1 has none)."""
+    if value is None:
+        return ""
+    if names is not None and isinstance(value, int):
+        return names[value] if value >= 0 else ""
+    return str(value).strip()
+
+
+def _rows(
+    path: Path, records: Iterator[tuple[int, Mapping[str, Any]]], fields: Sequence[str], label: str | None
+) -> Iterator[Row]:
     chosen: Sequence[str] = ()
     for number, record in records:
         if not chosen:
-            chosen = choose_fields(str(path), fields, [k for k, v in record.items() if isinstance(v, str)])
+            strings = [k for k, v in record.items() if isinstance(v, str)]
+            chosen = choose_fields(str(path), fields, strings if fields else without_label(strings, label))
+        if label is not None:
+            choose_fields(f"{path}, line {number}", [label], list(record))
+        category = _label(record.get(LABEL if label is None else label))
         for field in chosen:
             if not isinstance(record.get(field), str):
                 raise UserError(f"{path}, line {number}: field {field!r} is missing or not a string")
-            yield Row(record[field], str(record.get("label", "")))
+            yield Row(record[field], category)
 
 
-def python_string(path: Path) -> Iterator[Row]:
-    """The longest triple-quoted string in a Python file, which is not run. Raises UserError if there is none."""
-    require_file(path)
-    strings = re.findall(r'"""[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*"""', path.read_text(encoding="utf-8"), flags=re.DOTALL)
-    if not strings:
-        raise UserError(f"{path} has no triple-quoted string")
-    yield Row(ast.literal_eval(max(strings, key=len)))
+def hub(name: str, fields: Sequence[str] = (), label: str | None = None) -> tuple[str, Callable[[], Iterator[Row]]]:
+    """The training split of a hub dataset: its fingerprint and its rows, memory mapped.
 
-
-def table(
-    path: Path,
-    text: str,
-    label: str | None = None,
-    names: Mapping[str, str] | None = None,
-    where: Mapping[str, str] | None = None,
-) -> Iterator[Row]:
-    """Column `text` of a ``.csv`` or ``.tsv`` file, with its label renamed by `names`, of the rows equal to `where`."""
-    names, where = names or {}, where or {}
-    for _, record in table_records(path, nameless=False):
-        choose_fields(str(path), [text, *([label] if label else []), *where], list(record))
-        if all(record[column] == value for column, value in where.items()):
-            value = record[label] if label else ""
-            yield Row(record[text], names.get(value, value))
-
-
-def matched_lines(path: Path, pattern: str) -> Iterator[Row]:
-    """The lines that `pattern` matches whole, with its groups ``text`` and ``label``."""
-    matches = (re.fullmatch(pattern, line) for line in lines(path))
-    return (Row(match["text"], match["label"]) for match in matches if match)
-
-
-def folder_of_files(path: Path, glob: str, cap: int) -> Iterator[Row]:
-    """The lines of every file in a folder that `glob` matches, in the order of their names."""
-    if not path.is_dir():
-        raise UserError(f"{path} is not a folder")
-    files = sorted(path.glob(glob))
-    if not files:
-        raise UserError(f"{path} has no files {glob}")
-    return (Row(line) for file in files for line in lines(file, cap))
-
-
-def hub(name: str, fields: Sequence[str] = ()) -> tuple[str, Callable[[], Iterator[Row]]]:
-    """The training split of a hub dataset: its fingerprint and its rows, memory mapped."""
+    `label`: the column that holds the label, by name where it is of numbers that have names; None: "label", if there
+    is such a column.
+    """
     data = hub_split(name)
     strings = [k for k, v in data.features.items() if getattr(v, "dtype", None) in ("string", "large_string")]
-    chosen = choose_fields(f"hf:{name}", fields, strings)
+    chosen = choose_fields(f"hf:{name}", fields, strings if fields else without_label(strings, label))
+    if label is not None:
+        choose_fields(f"hf:{name}", [label], list(data.features))
+    column = LABEL if label is None and LABEL in data.features else label
+    wanted = list(dict.fromkeys([*chosen, *([column] if column else [])]))
+    names = getattr(data.features.get(column), "names", None)
 
     def rows() -> Iterator[Row]:
-        for record in data.select_columns(list(chosen)):
+        for record in data.select_columns(wanted):
+            category = _label(record[column] if column else None, names)
             for field in chosen:
-                yield Row(record[field] or "")
+                yield Row(record[field] or "", category)
 
     return data._fingerprint, rows
 

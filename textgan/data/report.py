@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -43,6 +44,8 @@ class CorpusReport:
     """Tokens of a training sentence, the end mark not counted."""
     longest: int
     """Tokens of the longest sentence of any split, the end mark not counted."""
+    categories: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """Of a labelled corpus, the sentences of each category to train, to validate and to test."""
 
     def lines(self) -> list[str]:
         """The report for people."""
@@ -50,6 +53,8 @@ class CorpusReport:
             f"{self.held_out_duplicates:,} duplicates and {self.leaks:,} that are also training sentences left out"
         )
         action = "shortened" if self.too_long_action == "truncate" else "dropped"
+        counts = "; ".join(f"{name} {' / '.join(f'{n:,}' for n in ns)}" for name, ns in self.categories.items())
+        categories = [f"{len(self.categories)} categories (to train / validate / test): {counts}"]
         return [
             f"{self.corpus}: {self.title}" + (f" ({self.licence})" if self.licence else ""),
             f"{self.sentences:,} sentences read; {self.empty:,} empty; "
@@ -59,6 +64,7 @@ class CorpusReport:
             f"vocabulary {self.vocabulary:,} ({self.tokenizer}); unknown words: {self.train_unknown:.2%} of training, "
             f"{self.held_out_unknown:.2%} of held-out tokens",
             f"{self.mean_length:.1f} tokens a sentence, at most {self.longest}",
+            *(categories if self.categories else []),
         ]
 
     def as_dict(self) -> dict[str, Any]:

@@ -30,6 +30,8 @@ class DataConfig:
     """Bring text to lower case. Default: False."""
     max_length: int | None = None
     """Most tokens of a sentence, the end mark not counted. Default: 32."""
+    max_prompt: int | None = None
+    """The same of a prompt, where a corpus has prompts with answers; a chat template counts. Default: max_length."""
     too_long: TooLong | None = None
     """What becomes of longer sentences. Default: truncate."""
     limit: int | None = None
@@ -40,6 +42,8 @@ class DataConfig:
     """Fraction of the sentences in the test split. Default: 0.1."""
     held_out: str | None = None
     """Another corpus, split in this proportion into validation and test; the first is all training. Default: none."""
+    chat_template: bool | None = None
+    """Put prompts into the chat template that comes with the tokenizer hf:PATH, as what the user says. Default: False."""
 
 
 @dataclass(frozen=True)
@@ -51,16 +55,20 @@ class Settings(DataConfig):
     min_count: int = 1
     lower: bool = False
     max_length: int = 32
+    max_prompt: int | None = None
     too_long: TooLong = "truncate"
     limit: int | None = None
     valid: float = 0.1
     test: float = 0.1
     held_out: str | None = None
+    chat_template: bool = False
 
     def __post_init__(self) -> None:
         if self.tokenizer not in get_args(Kind) and not self.tokenizer.startswith(PRETRAINED):
             raise UserError(f"tokenizer {self.tokenizer!r}: word, char, bpe or {PRETRAINED}PATH is accepted")
-        for name in ("max_length", "limit"):
+        if self.chat_template and not self.tokenizer.startswith(PRETRAINED):
+            raise UserError(f"chat_template is on, and tokenizer {self.tokenizer!r} has none: {PRETRAINED}PATH may have")
+        for name in ("max_length", "max_prompt", "limit"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"{name} {value}: at least 1 is accepted")
@@ -91,5 +99,5 @@ def make_tokenizer(settings: Settings, sentences: Iterable[str]) -> Tokenizer:
     """
     if settings.tokenizer.startswith(PRETRAINED):
         folder = Path(settings.tokenizer.removeprefix(PRETRAINED)).expanduser()
-        return PretrainedTokenizer.of_folder(folder, settings.lower)
+        return PretrainedTokenizer.of_folder(folder, settings.lower, settings.chat_template)
     return Tokenizer.train(settings.cut, sentences, settings.vocab_size, settings.min_count, settings.lower)

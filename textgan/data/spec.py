@@ -41,3 +41,11 @@ class StorySpec(TextSpec):
     """S: sentences of a context."""
     sentence_length: int = 32
     """L: tokens of the longest sentence of a context; no marks are stored there."""
+
+
+@dataclass(frozen=True)
+class LabelledSpec(TextSpec):
+    """Sentences of K categories; a sentence's category is its place among the names."""
+
+    categories: tuple[str, ...] = ()
+    """The K names, sorted."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from jaxtyping import Int, Int64
 from torch import Tensor
@@ -82,6 +83,16 @@ class Split:
         """The label of each of the first `limit` sentences; empty strings where the corpus has none."""
         labels: list[str] = self._rows[: len(self) if limit is None else limit]["label"].to_pylist()
         return labels
+
+    def label_counts(self) -> dict[str, int]:
+        """How many sentences have each label, sorted by the label."""
+        counted = self._rows[:]["label"].value_counts().to_pylist()
+        return {entry["values"]: entry["counts"] for entry in sorted(counted, key=lambda entry: entry["values"])}
+
+    def label_places(self, names: Sequence[str]) -> Int64[Tensor, " n"]:
+        """The place of each sentence's label among `names`, which have every label there is."""
+        places = pc.index_in(self._rows[:]["label"], value_set=pa.array(names, pa.string()))
+        return torch.from_numpy(places.to_numpy().astype(np.int64))
 
     def hashes(self) -> Int64[np.ndarray, " distinct"]:
         """The hashes (see `sentence_hashes`) of the split's distinct sentences, sorted."""

@@ -1,4 +1,7 @@
-"""`open_stories`: from what the user calls a story corpus to splits of contexts and endings, and cloze tests."""
+"""`open_stories`: from what the user calls a story corpus to splits of contexts and endings, and cloze tests.
+
+A prompt with an answer is a story: a context of one sentence, which may be any text, and its ending.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ from textgan.data.settings import DataConfig, Settings, resolve
 from textgan.data.spec import StorySpec
 from textgan.data.splits import CHUNK, pad_rows, sentence_hashes, with_end
 from textgan.data.story_preparation import Check, StorySource, prepare_stories
-from textgan.data.story_readers import KINDS, SENTENCES, Cloze, Story, hub_stories, read_cloze, read_stories
+from textgan.data.story_readers import KINDS, Cloze, Story, hub_stories, read_cloze, read_stories
 from textgan.data.story_report import StoryReport
 from textgan.data.tokenizer import PRETRAINED, Tokenizer
 from textgan.errors import UserError
@@ -43,7 +46,7 @@ __all__ = [
     "open_stories",
 ]
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever the same stories may be prepared differently than before, so that no old cache is found."""
 
 
@@ -151,7 +154,7 @@ def open_stories(spec: str, config: DataConfig = DataConfig()) -> StoryCorpus:  
         vocab_size=tokenizer.size,
         length=report.longest_ending + 1,
         train_size=report.train,
-        sentences=SENTENCES,
+        sentences=report.sentences,
         sentence_length=report.longest_sentence,
     )
     splits = {split: StorySplit(folder / f"{split}.arrow", story_spec) for split in SPLITS}
@@ -171,7 +174,8 @@ def model_tokenizer_files(settings: Settings) -> list[Path]:
     """The files that say how the model named as the tokenizer cuts text."""
     if not settings.tokenizer.startswith(PRETRAINED):
         return []
-    return sorted(Path(settings.tokenizer.removeprefix(PRETRAINED)).expanduser().glob("tokenizer*"))
+    folder = Path(settings.tokenizer.removeprefix(PRETRAINED)).expanduser()
+    return sorted(file for kind in ("tokenizer*", "chat_template*") for file in folder.glob(kind))
 
 
 def choices(split: StorySplit, seed: int = 0) -> list[Cloze]:
@@ -243,11 +247,11 @@ def encode_contexts(
     for i, context in enumerate(contexts, start=1):
         if len(context) != spec.sentences:
             raise UserError(f"context {i}: {spec.sentences} sentences are accepted, found {len(context)}")
-    rows = tokenizer.encode_batch([sentence for context in contexts for sentence in context])
+    rows = tokenizer.encode_prompts([sentence for context in contexts for sentence in context])
     if not all(rows):
         which, sentence = divmod([bool(row) for row in rows].index(False), spec.sentences)
         raise UserError(f"context {which + 1}: sentence {sentence + 1} is empty")
-    rows = [row[: spec.sentence_length] for row in rows]
+    rows = [tokenizer.shortened(row, spec.sentence_length) for row in rows]
     values = np.array([i for row in rows for i in row], dtype=np.int64)
     padded = pad_rows(values, np.array([len(row) for row in rows], dtype=np.int64), spec.sentence_length)
     return padded.view(len(contexts), spec.sentences, spec.sentence_length)

@@ -6,13 +6,16 @@ for what of the held-out ones is held in memory.
 2. Held-out stories that repeat a training story are left out.
 3. The tokenizer is trained on the training split alone, contexts and endings.
 4. Every split is encoded, and a story with a sentence that is too long shortened or dropped.
+
+Prompts with answers are stories whose context is one text.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -27,7 +30,7 @@ from textgan.data.segmentation import Cutter
 from textgan.data.settings import Settings, make_tokenizer
 from textgan.data.splits import CHUNK, ArrowWriter, read_arrow
 from textgan.data.story_leaks import Leaks, find_leaks, plain_context
-from textgan.data.story_readers import SENTENCES, Story, Told
+from textgan.data.story_readers import Story, Told
 from textgan.data.story_report import StoryReport
 from textgan.data.tokenizer import EOS, UNK, Tokenizer
 from textgan.errors import UserError
@@ -109,6 +112,8 @@ def prepare_stories(source: StorySource, held_out: StorySource | None, settings:
         read = _distribute(source, settings, writers, to=None if held_out is None else "train")
         if held_out is not None:
             read += _distribute(held_out, settings, writers, to="held out")
+    sentences = _sentences_of_a_context(texts.values())
+    settings = dataclasses.replace(settings, max_prompt=_longest_of_a_context(settings, sentences))
     held_out_stories = (story for split in SPLITS[1:] for story, _ in _stories(texts[split]))
     left_out, leaks = find_leaks(held_out_stories, (story for story, _ in _stories(texts["train"])))
     tokenizer = make_tokenizer(settings, _training_texts(texts["train"], settings))
@@ -121,7 +126,7 @@ def prepare_stories(source: StorySource, held_out: StorySource | None, settings:
             rows = (told for told in rows if next(numbers) not in left_out)
         counts[split] = _encode(rows, folder / f"{split}.arrow", tokenizer, settings)
         texts[split].unlink()
-    report = _report(source, settings, tokenizer, read, counts, leaks)
+    report = _report(source, settings, tokenizer, read, counts, leaks, sentences)
     _require_stories(report, settings)
     (folder / "corpus.json").write_text(json.dumps(report.as_dict(), ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -154,34 +159,63 @@ def _training_texts(path: Path, settings: Settings) -> Iterator[str]:
             yield from texts
             continue
         sentences = [cutter.words(text) for text in texts]
-        if settings.too_long == "truncate" or max(map(len, sentences)) <= settings.max_length:
-            yield from (glue.join(words[: settings.max_length]) for words in sentences)
+        longest = [settings.max_prompt or settings.max_length] * len(story.sentences) + [settings.max_length]
+        if settings.too_long == "truncate" or all(len(words) <= n for words, n in zip(sentences, longest, strict=True)):
+            yield from (glue.join(words[:n]) for words, n in zip(sentences, longest, strict=True))
 
 
 def _encode(told: Iterator[Told], target: Path, tokenizer: Tokenizer, settings: Settings) -> Count:
     """Writes the token rows of one split."""
     count = Count()
-    longest = settings.max_length
+    longest, longest_prompt = settings.max_length, settings.max_prompt or settings.max_length
     with ArrowWriter(target, STORIES) as writer:
         while batch := list(islice(told, CHUNK)):
-            texts = [text for story, _ in batch for text in (*story.sentences, story.ending)]
-            rows = iter(tokenizer.encode_batch(texts))
-            for story, wrong in batch:
-                *context, ending = whole = [next(rows) for _ in range(len(story.sentences) + 1)]
-                if max(map(len, whole)) > longest:
+            rows = iter(tokenizer.encode_prompts([text for story, _ in batch for text in story.sentences]))
+            endings = tokenizer.encode_batch([story.ending for story, _ in batch])
+            for (story, wrong), ending in zip(batch, endings, strict=True):
+                context = [next(rows) for _ in story.sentences]
+                if max(map(len, context)) > longest_prompt or len(ending) > longest:
                     count.too_long += 1
                     if settings.too_long == "drop":
                         continue
-                if not all(whole):
+                if not all((*context, ending)):
                     raise UserError(f"story {story.name or story.sentences[0]!r}: a sentence has no token")
-                context, ending = [row[:longest] for row in context], ending[:longest]
+                context, ending = [tokenizer.shortened(row, longest_prompt) for row in context], ending[:longest]
                 writer.add(list(story.sentences), story.ending, story.name, wrong, context, [*ending, EOS])
                 count.add(context, ending)
     return count
 
 
+def _sentences_of_a_context(files: Iterable[Path]) -> int:
+    """How many there are. Raises UserError, naming one, where stories differ in it."""
+    sentences = 0
+    for story, _ in itertools.chain.from_iterable(map(_stories, files)):
+        sentences = sentences or len(story.sentences)
+        if len(story.sentences) != sentences:
+            raise UserError(
+                f"story {story.name or story.sentences[0]!r}: {len(story.sentences)} sentences before its ending, where "
+                f"others have {sentences}: either stories or prompts with answers are accepted"
+            )
+    return sentences
+
+
+def _longest_of_a_context(settings: Settings, sentences: int) -> int:
+    """Most tokens of a sentence of a context. Raises UserError for what only prompts have."""
+    if sentences > 1:
+        for name in ("max_prompt", "chat_template"):
+            if getattr(settings, name):
+                raise UserError(f"{name} is {getattr(settings, name)}; it is for prompts with answers, not for stories")
+    return settings.max_prompt or settings.max_length
+
+
 def _report(
-    source: StorySource, settings: Settings, tokenizer: Tokenizer, read: int, counts: dict[str, Count], leaks: Leaks
+    source: StorySource,
+    settings: Settings,
+    tokenizer: Tokenizer,
+    read: int,
+    counts: dict[str, Count],
+    leaks: Leaks,
+    sentences: int,
 ) -> StoryReport:
     train, valid, test = (counts[split] for split in SPLITS)
     return StoryReport(
@@ -193,6 +227,8 @@ def _report(
         too_long=sum(count.too_long for count in counts.values()),
         too_long_action=settings.too_long,
         max_length=settings.max_length,
+        max_prompt=settings.max_prompt or settings.max_length,
+        sentences=sentences,
         train=train.kept,
         valid=valid.kept,
         test=test.kept,
@@ -200,7 +236,7 @@ def _report(
         vocabulary=tokenizer.size,
         train_unknown=train.unknown / max(train.tokens, 1),
         held_out_unknown=(valid.unknown + test.unknown) / max(valid.tokens + test.tokens, 1),
-        mean_sentence=train.sentence_tokens / max(SENTENCES * train.kept, 1),
+        mean_sentence=train.sentence_tokens / max(sentences * train.kept, 1),
         mean_ending=train.ending_tokens / max(train.kept, 1),
         longest_sentence=max(count.longest_sentence for count in counts.values()),
         longest_ending=max(count.longest_ending for count in counts.values()),

@@ -1,9 +1,14 @@
-"""Stories of five sentences out of the files they come in, one at a time, and every fault of a row said in one line.
+"""Stories of five sentences, and prompts with answers, out of the files they come in, one at a time, and every fault of
+a row said in one line.
 
 A record is a row of a table, an object of a ``.jsonl`` file or a row of a hub dataset, its keys in lower case. Three
 shapes of a record are a story: ``sentence1`` to ``sentence5`` (the official CSV), ``InputSentence1`` to ``4`` with the
 endings ``RandomFifthSentenceQuiz1`` and ``2`` and ``AnswerRightEnding`` (the cloze CSV), and ``sentences``, or
 ``context`` with ``ending`` (JSONL). A text file has one story a line: five sentences, or five columns between tabs.
+
+A ``prompt`` with its ``answer`` is a story whose context is one text, however many sentences that has. The prompt may be
+called ``question`` or ``instruction`` (to which an ``input`` is added, a line below), the answer ``response``,
+``completion`` or ``output``. Both keep their lines and indents.
 """
 
 from __future__ import annotations
@@ -23,10 +28,12 @@ OFFICIAL = [f"sentence{i}" for i in range(1, SENTENCES + 2)]
 CONTEXT = [f"inputsentence{i}" for i in range(1, SENTENCES + 1)]
 QUIZ = ["randomfifthsentencequiz1", "randomfifthsentencequiz2"]
 ANSWER = "answerrightending"
+PROMPTS = ["prompt", "question", "instruction"]
+ANSWERS = ["answer", "response", "completion", "output"]
 NAMES = ["storyid", "inputstoryid", "id"]
 ACCEPTED = (
     "sentence1 to sentence5, or InputSentence1 to InputSentence4 with RandomFifthSentenceQuiz1 and 2 and "
-    "AnswerRightEnding, or sentences, or context and ending"
+    "AnswerRightEnding, or sentences, or context and ending, or prompt and answer"
 )
 
 
@@ -35,7 +42,7 @@ class Story:
     """A story as people write it."""
 
     sentences: tuple[str, ...]
-    """The context: four sentences."""
+    """The context: four sentences, or a prompt."""
     ending: str
     name: str = ""
 
@@ -128,9 +135,24 @@ def _story(where: str, record: Mapping[str, Any]) -> Story:
         if isinstance(context, str):
             context = split_sentences(context)
         found = [*_list(where, context, SENTENCES, "context"), *_sentences(where, record, ["ending"])]
+    elif {*PROMPTS, *ANSWERS} & record.keys():
+        found = _prompt(where, record)
     else:
         raise UserError(f"{where}: no story: {ACCEPTED} are accepted; found: {', '.join(record)}")
     return Story(tuple(found[:-1]), found[-1], _name(record))
+
+
+def _prompt(where: str, record: Mapping[str, Any]) -> list[str]:
+    """A prompt and its answer."""
+    found = []
+    for keys in (PROMPTS, ANSWERS):
+        key = next((key for key in keys if record.get(key) is not None), None)
+        if key is None:
+            raise UserError(f"{where}: {' or '.join(keys)} missing; a prompt and its answer are accepted")
+        found.append(_text(f"{where}: {key}", record[key], "a prompt and its answer"))
+        if key == "instruction" and record.get("input"):
+            found[0] += "\n" + _text(f"{where}: input", record["input"], "an instruction and its input")
+    return found
 
 
 def _line_story(where: str, text: str) -> Story:
@@ -146,7 +168,8 @@ def _text_lines(path: Path) -> Iterator[tuple[str, str]]:
 
 def _has_header(path: Path) -> bool:
     first = next(readers.lines(path), "").lower().split("\t")
-    return OFFICIAL[0] in first or CONTEXT[0] in first
+    prompts = {*PROMPTS} & {*first} and {*ANSWERS} & {*first}
+    return OFFICIAL[0] in first or CONTEXT[0] in first or bool(prompts)
 
 
 def _sentences(where: str, record: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
@@ -166,6 +189,10 @@ def _list(where: str, parts: Any, wanted: int, what: str) -> list[str]:
 
 
 def _sentence(where: str, text: Any) -> str:
+    return " ".join(_text(where, text, f"{SENTENCES} sentences and an ending").split())
+
+
+def _text(where: str, text: Any, accepted: str) -> str:
     if not isinstance(text, str):
         raise UserError(f"{where} is not text but {type(text).__name__}")
     if "\0" in text:
@@ -173,8 +200,8 @@ def _sentence(where: str, text: Any) -> str:
     if len(text) > readers.LINE_CAP:
         raise UserError(f"{where} is longer than {readers.LINE_CAP:,} characters")
     if not any(character.isprintable() and not character.isspace() for character in text):
-        raise UserError(f"{where} is empty; {SENTENCES} sentences and an ending are accepted, none of them empty")
-    return " ".join(text.split())
+        raise UserError(f"{where} is empty; {accepted} are accepted, none of them empty")
+    return text.replace("\r\n", "\n").strip()
 
 
 def _answer(where: str, record: Mapping[str, Any]) -> int | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class StoryReport:
-    """Counts of stories, unless said otherwise. With held-out data of its own, both sources are counted together."""
+    """Counts of stories, or of prompts with answers, unless said otherwise. With held-out data of its own, both sources are counted together."""
 
     corpus: str
     title: str
@@ -22,6 +22,10 @@ class StoryReport:
     too_long_action: str
     """``truncate`` or ``drop``."""
     max_length: int
+    max_prompt: int
+    """The same as `max_length` for a prompt; of stories its equal."""
+    sentences: int
+    """S: sentences of a context. 1: the stories are prompts with answers."""
     train: int
     valid: int
     test: int
@@ -60,20 +64,27 @@ class StoryReport:
     def lines(self) -> list[str]:
         """The report for people."""
         action = "shortened" if self.too_long_action == "truncate" else "dropped"
+        read = f"{self.stories:,} stories read; {self.too_long:,} with a sentence longer than {self.max_length} tokens"
+        context, sentence, ending = "context", "a sentence", "an ending"
+        if self.sentences == 1:
+            read = (
+                f"{self.stories:,} prompts with answers read; {self.too_long:,} with a prompt longer than "
+                f"{self.max_prompt} or an answer longer than {self.max_length} tokens"
+            )
+            context, sentence, ending = "prompt", "a prompt", "an answer"
         return [
             f"{self.corpus}: {self.title}" + (f" ({self.licence})" if self.licence else ""),
-            f"{self.stories:,} stories read; {self.too_long:,} with a sentence longer than {self.max_length} tokens, "
-            f"{action}",
+            f"{read}, {action}",
             f"{self.train:,} to train, {self.valid:,} to validate, {self.test:,} to test; "
             f"{self.train_duplicates:,} training duplicates kept",
-            f"left out of the held-out stories: {self.same_context:,} with the context of a training story, "
+            f"left out of the held-out stories: {self.same_context:,} with the {context} of a training story, "
             f"{self.shared_sentences:,} with three sentences of one, {self.near_duplicates:,} with half the 5-grams of "
             f"one, {self.held_out_duplicates:,} duplicates",
-            f"held-out endings that are word for word a training ending: {self.known_endings:,}, kept",
+            f"held-out ones with {ending} that is word for word a training story's: {self.known_endings:,}, kept",
             f"vocabulary {self.vocabulary:,} ({self.tokenizer}); unknown words: {self.train_unknown:.2%} of training, "
             f"{self.held_out_unknown:.2%} of held-out tokens",
-            f"{self.mean_sentence:.1f} tokens a sentence, at most {self.longest_sentence}; "
-            f"{self.mean_ending:.1f} an ending, at most {self.longest_ending}",
+            f"{self.mean_sentence:.1f} tokens {sentence}, at most {self.longest_sentence}; "
+            f"{self.mean_ending:.1f} {ending}, at most {self.longest_ending}",
         ]
 
     def as_dict(self) -> dict[str, Any]:

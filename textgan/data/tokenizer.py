@@ -16,6 +16,7 @@ from typing import Any
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
+from textgan.data.chat import ChatTemplate, chat_template
 from textgan.data.segmentation import Cutter, Kind, detokenize
 from textgan.errors import UserError
 
@@ -112,6 +113,25 @@ class Tokenizer:
         """The token ids of each text. No marks are added."""
         return [encoding.ids for encoding in self._inner.encode_batch_fast(texts)]
 
+    def encode_prompts(self, texts: list[str]) -> list[list[int]]:
+        """The same of texts that are continued, with what belongs around them."""
+        return self.encode_batch(texts)
+
+    def shortened(self, prompt: list[int], most: int) -> list[int]:
+        """A row of `encode_prompts` with at most so many tokens: the end of its text is cut off."""
+        return prompt[:most]
+
+    def as_transformers(self) -> Any:
+        """A tokenizer of transformers with the same ids, which writes the end mark nowhere."""
+        from transformers import PreTrainedTokenizerFast  # takes seconds
+
+        inner = tokenizers.Tokenizer.from_str(self._inner.to_str())
+        inner.decoder = {"bpe": decoders.ByteLevel(), "char": decoders.Fuse()}.get(self.kind)
+        pad, bos, eos, unk = MARKS
+        return PreTrainedTokenizerFast(
+            tokenizer_object=inner, pad_token=pad, bos_token=bos, eos_token=eos, unk_token=unk
+        )
+
     def decode(self, ids: Iterable[int]) -> str:
         """Text up to the end mark: words joined by single spaces, characters and pieces by nothing."""
         strings = self.strings(ids)
@@ -142,11 +162,17 @@ class PretrainedTokenizer(Tokenizer):
 
     Text never becomes one of the model's special tokens: one that the model's rules make of it is ``<unk>``, and left
     out where the model has no unknown token. In tokenizers for which a word is another token after a space, every text
-    is cut as if a space came before it, so that the tokens of sentences in a row are those of the text.
+    is cut as if a space came before it, so that the tokens of sentences in a row are those of the text; but not where
+    prompts are put into a chat template. Lines stay lines, and keep their indents.
     """
 
     def __init__(
-        self, lower: bool, inner: tokenizers.Tokenizer, specials: Iterable[int], names: Mapping[str, int | None]
+        self,
+        lower: bool,
+        inner: tokenizers.Tokenizer,
+        specials: Iterable[int],
+        names: Mapping[str, int | None],
+        template: ChatTemplate | None = None,
     ) -> None:
         vocabulary = inner.get_vocab(with_added_tokens=True)
         self.kind = "hf"
@@ -163,14 +189,18 @@ class PretrainedTokenizer(Tokenizer):
         self._strings = [*MARKS, *[MARKS[UNK]] * (max(vocabulary.values()) + 1)]
         for string, i in vocabulary.items():
             self._strings[i + len(MARKS)] = string
+        self.template = template
         self._before = ""
         first, second, both = (self._encode([text])[0].ids for text in ("a", "b", "a b"))
-        if both != first + second:
+        if both != first + second and template is None:
             self._before = " "
 
     @staticmethod
-    def of_folder(folder: Path, lower: bool = False) -> PretrainedTokenizer:
-        """The tokenizer of a local model folder. Raises UserError if there is none that `tokenizers` can run."""
+    def of_folder(folder: Path, lower: bool = False, chat: bool = False) -> PretrainedTokenizer:
+        """The tokenizer of a local model folder; with `chat`, prompts are put into its chat template.
+
+        Raises UserError if there is none that `tokenizers` can run, or no chat template where one is asked for.
+        """
         if not folder.is_dir():
             raise UserError(f"tokenizer {PRETRAINED}{folder}: there is no such folder; a local one is accepted")
         from transformers import AutoTokenizer  # takes seconds
@@ -188,7 +218,19 @@ class PretrainedTokenizer(Tokenizer):
         unknown = rules["model"].get("unk_id", inner.token_to_id(rules["model"].get("unk_token") or ""))
         names = {"begin": theirs.bos_token_id, "end": theirs.eos_token_id, "unknown": unknown}
         specials = {*theirs.all_special_ids, *(token["id"] for token in rules["added_tokens"] if token["special"])}
-        return PretrainedTokenizer(lower, tokenizers.Tokenizer.from_str(json.dumps(rules)), specials, names)
+        template = chat_template(theirs, f"{PRETRAINED}{folder}") if chat else None
+        return PretrainedTokenizer(lower, tokenizers.Tokenizer.from_str(json.dumps(rules)), specials, names, template)
+
+    @property
+    def cuts_after_a_space(self) -> bool:
+        """Whether a text is cut as if a space came before it."""
+        return bool(self._before)
+
+    def normalize(self, text: str) -> str:
+        """The text that is cut: NFC, single spaces in a line but for its indent, lower case if asked."""
+        lines = text.split("\n")
+        indents = (line[: len(line) - len(line.lstrip(" \t"))] for line in lines)
+        return "\n".join(map(str.__add__, indents, map(self._cutter.normalize, lines))).strip()
 
     def words(self, text: str) -> list[str]:
         """The token strings of a text, as the model has them."""
@@ -198,6 +240,27 @@ class PretrainedTokenizer(Tokenizer):
         """The token ids of each text. No marks are added."""
         return [[i for m in encoding.ids if (i := self._id(m)) is not None] for encoding in self._encode(texts)]
 
+    def encode_prompts(self, texts: list[str]) -> list[list[int]]:
+        """The token ids of each text, in the chat template if there is one; nothing around an empty text."""
+        rows = self.encode_batch(texts)
+        if self.template is None:
+            return rows
+        before, after = ([m + len(MARKS) for m in part] for part in self.template)
+        return [row and [*before, *row, *after] for row in rows]
+
+    def shortened(self, prompt: list[int], most: int) -> list[int]:
+        """A row of `encode_prompts` with at most so many tokens: the end of its text is cut off, not the template.
+
+        Raises UserError where the template alone has as many.
+        """
+        if self.template is None or len(prompt) <= most:
+            return prompt[:most]
+        after = len(self.template.after)
+        if len(self.template.before) + after >= most:
+            raise UserError(
+                f"max_prompt {most}: more are needed, the chat template has {len(self.template.before) + after} tokens"
+            )
+        return [*prompt[: most - after], *prompt[-after:]] if after else prompt[:most]
     def decode(self, ids: Iterable[int]) -> str:
         """Text up to the end mark, without white space around it."""
         theirs = []
@@ -216,7 +279,7 @@ class PretrainedTokenizer(Tokenizer):
         """Writes one JSON file, which `load_tokenizer` reads; the model's folder is not needed any more."""
         state = {
             "kind": self.kind, "lower": self.lower, "specials": sorted(self.specials), "names": self.names,
-            "tokenizer": json.loads(self._inner.to_str()),
+            "template": self.template, "tokenizer": json.loads(self._inner.to_str()),
         }  # fmt: skip
         path.write_text(json.dumps(state, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -282,7 +345,8 @@ def load_tokenizer(path: Path) -> Tokenizer | DecimalTokenizer:
             raise UserError(f"tokenizer {path} is of kind {kind!r}: word, char, bpe, hf or ids is accepted")
         inner = tokenizers.Tokenizer.from_str(json.dumps(state["tokenizer"]))
         if kind == "hf":
-            return PretrainedTokenizer(state["lower"], inner, state["specials"], state["names"])
+            template = ChatTemplate(*state["template"]) if state.get("template") else None
+            return PretrainedTokenizer(state["lower"], inner, state["specials"], state["names"], template)
         return Tokenizer(kind, state["lower"], inner)
     except UserError:
         raise

@@ -1,7 +1,7 @@
 """Which metrics for which data: the one place where that is chosen. No game names a metric.
 
-What is measured follows from what a game is held against: sentences against held-out sentences, endings against the
-true ending of their context.
+What is measured follows from what a game is held against: sentences against held-out sentences, sentences of
+categories against what a classifier takes them for as well, endings against the true ending of their context.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 from textgan.data.corpus import TextCorpus
+from textgan.data.labelled import LabelledCorpus
 from textgan.data.oracle import OracleCorpus
 from textgan.data.stories import StoryCorpus
 from textgan.evaluation.config import EvaluationConfig, Scores
+from textgan.evaluation.labelled import LabelledEvaluation
 from textgan.evaluation.stories import StoryEvaluation
 from textgan.evaluation.text import TextEvaluation
 from textgan.game import Game
@@ -19,7 +21,7 @@ from textgan.trainer import Measurement
 
 __all__ = ["BEST", "Corpus", "Evaluation", "EvaluationConfig", "Scores", "evaluation_of"]
 
-Corpus = TextCorpus | OracleCorpus | StoryCorpus
+Corpus = TextCorpus | LabelledCorpus | OracleCorpus | StoryCorpus
 
 BEST = "nll-valid"
 """The metric whose lowest value marks the best checkpoint, unless the user names another."""
@@ -46,4 +48,6 @@ def evaluation_of(corpus: Corpus, config: EvaluationConfig) -> Evaluation:
     """How games are measured on this corpus."""
     if isinstance(corpus, StoryCorpus):
         return StoryEvaluation(corpus, config)
+    if isinstance(corpus, LabelledCorpus):
+        return LabelledEvaluation(corpus, config)
     return TextEvaluation(corpus, config)

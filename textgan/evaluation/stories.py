@@ -13,6 +13,7 @@ from textgan.data.segmentation import Cutter
 from textgan.data.stories import Story, StoryBatch, StoryCorpus
 from textgan.data.story_preparation import Check
 from textgan.data.tokenizer import MARKS, UNK
+from textgan.errors import UserError
 from textgan.evaluation.config import EvaluationConfig, Scores, plain
 from textgan.game import Game
 from textgan.metrics import Score, ending_scores, nll_per_token, novelty, signature, text_scores
@@ -44,6 +45,8 @@ class StoryEvaluation:
     """Measures games of story endings against the held-out splits of a corpus, one ending a context."""
 
     def __init__(self, corpus: StoryCorpus, config: EvaluationConfig) -> None:
+        if config.encoder is not None:
+            raise UserError(f"evaluation.encoder is {config.encoder!r}; it must be None for story endings")
         self._corpus, self._config = corpus, config
         self._train = training_endings(corpus)
         self._batches: dict[tuple[str, int], StoryBatch] = {}
@@ -177,4 +180,5 @@ def words(text: str) -> list[str]:
 
 
 def _shown(story: Story, ending: str) -> str:
-    return f"{' '.join(story.sentences)} >>> {ending}"
+    """On one line, whatever lines prompts and answers have."""
+    return " ".join(f"{' '.join(story.sentences)} >>> {ending}".splitlines())

@@ -22,7 +22,6 @@ defaults are a short schedule for the embedded corpus.
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -31,45 +30,35 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from textgan.data.spec import TextSpec
-from textgan.errors import check_above_zero, check_at_least, check_fields, check_share
-from textgan.game import Act, Game, Loss, Move, Stage, Turn
-from textgan.losses import accuracy, discriminator_loss
-from textgan.networks.lstm import LSTMGenerator
+from textgan.errors import check_above_zero, check_at_least, check_share
+from textgan.game import Act, Loss, Move, Stage, Turn
+from textgan.networks.generators import GeneratorConfig, text_generator
 from textgan.networks.modes import evaluating
-from textgan.networks.text_cnn import SEQGAN_FILTERS, TextCNN
+from textgan.opponent import TINY_OPPONENT, Opponent, OpponentConfig
 from textgan.policy_gradient import advantages, reinforce_loss, rollout_rewards
-from textgan.pools import Pool
-from textgan.sampling import sample
+from textgan.text_game import Pretraining, TextGame
 
 
 @dataclass(frozen=True)
 class Config:
     """SeqGAN."""
 
-    embedding: int = 64
-    """Width of the generator's word embeddings."""
-    hidden: int = 128
-    """Units of the generator's LSTM."""
-    init_std: float | None = None
-    """Standard deviation of the generator's first weights, all of them. None: torch's own initialisation."""
-    dropout: float = 0.2
-    """Dropout on the generator's embeddings and outputs while it learns by likelihood, in [0, 1)."""
+    generator: GeneratorConfig = GeneratorConfig()
+    """Its network."""
+    pretraining: Pretraining = Pretraining()
+    """Maximum likelihood before the game."""
+    discriminator: OpponentConfig = OpponentConfig()
+    """Its network, its loss and how it learns."""
     batch_size: int = 64
     """Sentences a generator step; a discriminator step takes as many real ones and as many fakes."""
-    clip: float = 5.0
-    """Largest norm of the generator's gradient."""
-
-    mle_epochs: int = 5
-    """Passes over the corpus by likelihood before the game."""
-    mle_learning_rate: float = 3e-3
-    """Adam's step size by likelihood."""
-
     rounds: int = 15
     """Adversarial rounds."""
     generator_steps: int = 2
     """Policy-gradient steps a round."""
     learning_rate: float = 1e-3
     """Adam's step size by policy gradient."""
+    clip: float = 5.0
+    """Largest norm of the generator's policy gradient."""
     rollouts: int = 8
     """N: completions of each prefix."""
     rollout_rate: float = 0.8
@@ -83,101 +72,53 @@ class Config:
     whiten: bool = False
     """Divide the rewards by their standard deviation over the batch."""
 
-    widths: tuple[int, ...] = tuple(SEQGAN_FILTERS)
-    """Words that each of the discriminator's filters sees."""
-    filters: tuple[int, ...] = tuple(SEQGAN_FILTERS.values())
-    """Number of filters of each width."""
-    discriminator_embedding: int = 64
-    """Width of the discriminator's word embeddings."""
-    discriminator_dropout: float = 0.25
-    """Dropout before the discriminator's output, in [0, 1)."""
-    discriminator_learning_rate: float = 1e-4
-    """Adam's step size of the discriminator."""
-    l2: float = 0.2
-    """Weight of half the squared norm of the discriminator's output layer."""
-    discriminator_rounds: int = 3
-    """Times the pool is refilled before the game."""
-    discriminator_refills: int = 1
-    """Times the pool is refilled a round of the game."""
-    discriminator_epochs: int = 1
-    """Passes over the pool after each refill."""
-    pool_size: int | None = 1280
-    """Fakes in the pool. None: as many as there are sentences in the corpus."""
-    pool_refresh: float = 1.0
-    """Share of the pool that a refill replaces, the oldest first, in (0, 1]."""
-
     def __post_init__(self) -> None:
-        check_at_least(1, "game", self, "embedding", "hidden", "batch_size", "rollouts", "generator_steps")
-        check_at_least(1, "game", self, "discriminator_embedding", "discriminator_rounds", "discriminator_epochs")
-        check_at_least(1, "game", self, "pool_size")
-        check_at_least(0, "game", self, "mle_epochs", "rounds", "discriminator_refills", "l2")
-        check_above_zero("game", self, "init_std", "clip", "mle_learning_rate", "learning_rate", "temperature")
-        check_above_zero("game", self, "discriminator_learning_rate")
-        check_share("game", self, "dropout", "rollout_rate", "discriminator_dropout")
-        check_fields("game", self, "in (0, 1]", lambda share: 0 < share <= 1, "pool_refresh")
-        check_fields("game", self, "numbers of at least 1", lambda n: n and min(n) >= 1, "widths", "filters")
-        check_fields("game", self, "one for each of game.widths", lambda n: len(n) == len(self.widths), "filters")
+        check_at_least(1, "game", self, "batch_size", "rollouts", "generator_steps")
+        check_at_least(0, "game", self, "rounds")
+        check_above_zero("game", self, "clip", "learning_rate", "temperature")
+        check_share("game", self, "rollout_rate")
 
 
 TINY = Config(
-    embedding=16, hidden=16, mle_epochs=1, rounds=2, rollouts=2, batch_size=32, widths=(1, 2, 3), filters=(8, 8, 8),
-    discriminator_embedding=16, discriminator_rounds=1, pool_size=64,
+    generator=GeneratorConfig(embedding=16, hidden=16), pretraining=Pretraining(epochs=1), discriminator=TINY_OPPONENT,
+    rounds=2, rollouts=2, batch_size=32,
 )  # fmt: skip
 
 
-class SeqGAN(Game):
+class SeqGAN(TextGame):
     """Generator and discriminator; the generator has one optimiser for likelihood and one for policy gradient."""
 
     def __init__(self, config: Config, spec: TextSpec) -> None:
         super().__init__()
         self.config, self.spec = config, spec
         self.batch_size = config.batch_size
-        self.generator = LSTMGenerator(spec, config.embedding, config.hidden, config.dropout, config.init_std)
+        self.generator = text_generator(config.generator, spec)
         self.rollout_policy = copy.deepcopy(self.generator)
-        self.discriminator = TextCNN(
-            spec, config.widths, config.filters, config.discriminator_embedding, config.discriminator_dropout
-        )
-        self.pool = Pool(config.pool_size or spec.train_size, spec.length)
+        self.opponent = Opponent(config.discriminator, spec, config.batch_size)
 
     def optimizers(self) -> dict[str, Optimizer]:
-        config = self.config
         return {
-            "generator_mle": Adam(self.generator.parameters(), lr=config.mle_learning_rate),
-            "generator": Adam(self.generator.parameters(), lr=config.learning_rate),
-            "discriminator": Adam(self.discriminator.parameters(), lr=config.discriminator_learning_rate),
+            **self.pretraining_optimizer(self.config.pretraining),
+            "generator": Adam(self.generator.parameters(), lr=self.config.learning_rate),
+            **self.opponent.optimizer(),
         }
 
     def stages(self) -> Sequence[Stage]:
         config = self.config
-        epoch = math.ceil(self.spec.train_size / self.batch_size)
-        passes = config.discriminator_epochs * math.ceil(self.pool.size / self.batch_size)
-        likelihood = Move("generator_mle", self._likelihood, epoch, clip=config.clip)
-        copy_generator = Act(self._copy_generator)
-        refill = Act(self._refill)
-        discriminate = Move("discriminator", self._discriminate, times=passes)
+        copy_generator = Act(self._copy_generator, every=max(1, config.rounds))
         reinforce = Move("generator", self._reinforce, config.generator_steps, after=self._follow, clip=config.clip)
-        train_discriminator: list[Move | Act] = [refill, discriminate]
         return [
-            Stage("pretrain_generator", config.mle_epochs, [likelihood]),
-            Stage("pretrain_discriminator", config.discriminator_rounds, [copy_generator, *train_discriminator]),
-            Stage("adversarial", config.rounds, [reinforce, *train_discriminator * config.discriminator_refills]),
+            self.pretrain_generator(config.pretraining),
+            self.opponent.pretrain(self._fakes),
+            Stage("adversarial", config.rounds, [copy_generator, reinforce, *self.opponent.moves(self._fakes)]),
         ]
 
-    def sample(self, n: int, temperature: float = 1.0) -> Tensor:
-        """``(n, T)`` token ids."""
-        with evaluating(self.generator):
-            return sample(self.generator, self.spec, n, temperature)
-
-    def log_probs(self, tokens: Tensor, temperature: float = 1.0) -> Tensor:
-        """Log-probability in nats of each token ``(B, T)`` given those before it; 0 at padding."""
-        return self.generator.log_probs(tokens, temperature)
-
-    def _likelihood(self, real: Tensor, turn: Turn) -> Loss:
-        return Loss({"nll": -self.generator.log_probs(real).sum() / (real != self.spec.pad).sum()})
+    def _fakes(self, n: int) -> Tensor:
+        return self.sample(n, self.config.temperature)
 
     def _reinforce(self, real: Tensor, turn: Turn) -> Loss:
         config = self.config
-        tokens = self.sample(len(real), config.temperature)
+        tokens = self._fakes(len(real))
         mask = tokens != self.spec.pad
         rewards = self._rewards(tokens)
         with evaluating(self.generator):  # the policy that drew the words, not a thinned one
@@ -190,31 +131,16 @@ class SeqGAN(Game):
         if self.config.reward == "constant":
             return (tokens != self.spec.pad).float()
         rollouts = self.config.rollouts
-        with evaluating(self.rollout_policy, self.discriminator):
+        with evaluating(self.rollout_policy):
             return rollout_rewards(
                 self.rollout_policy,
                 self.spec,
                 tokens,
-                lambda sentences, _: self.discriminator(sentences).sigmoid(),
+                lambda sentences, _: self.opponent.reward(sentences),
                 rollouts,
                 self.config.temperature,
-                shared_reward=lambda sentences, t: self.discriminator(sentences, t, rollouts).sigmoid(),
+                shared_reward=lambda sentences, t: self.opponent.reward(sentences, t, rollouts),
             )
-
-    def _discriminate(self, real: Tensor, turn: Turn) -> Loss:
-        real_logits = self.discriminator(real)
-        fake_logits = self.discriminator(self.pool.draw(len(real)).long())
-        real_loss, fake_loss = discriminator_loss(real_logits, fake_logits)
-        penalty = self.config.l2 * self.discriminator.output_penalty()
-        return Loss(
-            {"real": real_loss / 2, "fake": fake_loss / 2, "l2": penalty},
-            {"accuracy": accuracy(real_logits, fake_logits)},
-        )
-
-    def _refill(self, turn: Turn) -> None:
-        share = 1.0 if self.pool.is_empty else self.config.pool_refresh
-        n = math.ceil(share * self.pool.size)
-        self.pool.add(self.sample(n, self.config.temperature))
 
     def _copy_generator(self, turn: Turn) -> None:
         self.rollout_policy.load_state_dict(self.generator.state_dict())

@@ -36,5 +36,9 @@ class StoryGenerator(nn.Module):
         """The policy that ends these contexts, which are read once."""
         raise NotImplementedError
 
+    def learned(self) -> list[nn.Parameter]:
+        """What its player may change: all parameters or, where there are adapters, theirs."""
+        return list(self.parameters())
+
     def describe(self, folder: Path) -> None:
         """Write into `folder` what it takes to build the network beside the options of its game: nothing, mostly."""

@@ -12,6 +12,7 @@ sentences of a context are joined. A model whose begin mark is not known begins 
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,8 +32,9 @@ from textgan.data.spec import StorySpec
 from textgan.data.tokenizer import PRETRAINED, UNK
 from textgan.errors import UserError
 from textgan.networks.endings import StoryGenerator
+from textgan.networks.lora import is_adapter, keep_adapters_only, with_adapters
 from textgan.networks.modes import evaluating
-from textgan.networks.pretrained_model import open_model
+from textgan.networks.pretrained_model import copy_tokenizer, forget_ids, has_weights, open_model
 from textgan.networks.recurrent import joined
 from textgan.networks.shared_cache import ContextLayer, Keys, SharedPrefixLayer, contents
 from textgan.sampling import rows_at_once
@@ -70,7 +72,10 @@ class PretrainedGenerator(StoryGenerator):
 
     With weights in the folder (safetensors) the model has its own vocabulary, and the data must be tokenised by the
     tokenizer beside it (``--data.tokenizer hf:PATH``). With a ``config.json`` alone its weights are random and its
-    vocabulary is the data's. The folder that `describe` writes has no weights but is read as the original was.
+    vocabulary is the data's. The folder that `describe` writes is read as the original was.
+
+    With `lora` above 0 the model's own weights stay as they are; `learned`, and with it `state_dict`, is adapters of
+    that rank (see `textgan.networks.lora`).
 
     Raises UserError for a folder without a model that writes text from left to right, for one whose vocabulary is not
     the data's, and for a model that cannot read as many tokens as a context and an ending may have.
@@ -80,11 +85,15 @@ class PretrainedGenerator(StoryGenerator):
     model_ids: Tensor
     marks: Tensor
 
-    def __init__(self, spec: StorySpec, path: str | Path) -> None:
+    def __init__(self, spec: StorySpec, path: str | Path, lora: int = 0) -> None:
         super().__init__()
-        self.spec = spec
-        folder = Path(path).expanduser()
+        self.spec, self.lora = spec, lora
+        self.folder = folder = Path(path).expanduser()
         self.model, self.ids = open_model(folder, spec)
+        if lora:
+            if not has_weights(folder):
+                raise UserError(f"game.lora is {lora}; generator {PRETRAINED}{folder} has no weights to adapt")
+            self.model = with_adapters(self.model, lora)
         self.has_encoder = bool(self.model.config.is_encoder_decoder)
         self.hidden_size = self.model.get_output_embeddings().weight.shape[1]
         """Width of `PretrainedPolicy.outputs`."""
@@ -103,6 +112,8 @@ class PretrainedGenerator(StoryGenerator):
         accepted = inspect.signature(self.decoder.forward).parameters
         self._numbers_positions = not self.has_encoder and "position_ids" in accepted
         _require_left_to_right(self, folder)
+        if lora:
+            keep_adapters_only(self)
 
     @property
     def decoder(self) -> nn.Module:
@@ -113,9 +124,27 @@ class PretrainedGenerator(StoryGenerator):
         """The policy that ends these contexts, which are read once."""
         return PretrainedPolicy(self, context)
 
+    def learned(self) -> list[nn.Parameter]:
+        """All parameters, or those of the adapters."""
+        return [p for name, p in self.named_parameters() if not self.lora or is_adapter(name)]
+
     def describe(self, folder: Path) -> None:
-        """Writes ``config.json``: with `state_dict` it is all that is needed to have the generator again."""
-        self.model.config.save_pretrained(folder)
+        """Writes what it takes, beside `state_dict`, to have the generator again, and its tokenizer's files.
+
+        It is ``config.json`` and, where adapters are all that is learned, the model's own weights.
+        """
+        if self.lora:
+            copy.deepcopy(self.model).unload().save_pretrained(folder)
+        else:
+            self.model.config.save_pretrained(folder)
+        copy_tokenizer(self.folder, folder)
+
+    def plain_model(self) -> Any:
+        """A copy of the model as `transformers` knows it, with its adapters merged into its weights."""
+        model = copy.deepcopy(self.model)
+        model = model.merge_and_unload() if self.lora else model
+        forget_ids(model.config)
+        return model.eval()
 
     def read_context(self, context: Int[Tensor, "batch sentences length"]) -> Prefix:
         """Reads what comes before an ending."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ def open_model(folder: Path, spec: StorySpec) -> tuple[Any, Ids]:
     _require_reach(folder, config, spec)
     kind: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     try:
-        if not _has_weights(folder):
+        if not has_weights(folder):
             return kind.from_config(config, dtype=torch.float32, trust_remote_code=False), ids
         model, info = kind.from_pretrained(
             str(folder), config=config, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **local
@@ -67,7 +68,28 @@ def open_model(folder: Path, spec: StorySpec) -> tuple[Any, Ids]:
     return model.train(), ids
 
 
-def _has_weights(folder: Path) -> bool:
+TOKENIZER_FILES = (
+    "tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab*", "merges.txt", "*.model", "*.tiktoken",
+    "chat_template*", "generation_config.json",
+)  # fmt: skip
+"""What belongs to a model beside its weights and its config."""
+
+
+def copy_tokenizer(source: Path, target: Path) -> None:
+    """Copies the files of a model's folder that say how it reads and writes, if there are any."""
+    for file in {file for pattern in TOKENIZER_FILES for file in source.glob(pattern)}:
+        if file.is_file():
+            shutil.copyfile(file, target / file.name)
+
+
+def forget_ids(config: Any) -> None:
+    """Makes the config one that says nothing of us."""
+    if hasattr(config, IDS):
+        delattr(config, IDS)
+
+
+def has_weights(folder: Path) -> bool:
+    """Whether the folder has the weights of a model. Raises UserError if they are in files that may hold code."""
     if any((folder / name).is_file() for name in ("model.safetensors", "model.safetensors.index.json")):
         return True
     for other in folder.glob("pytorch_model*.bin*"):
@@ -80,7 +102,7 @@ def _ids(folder: Path, config: Any, spec: StorySpec) -> Ids:
     kept = getattr(config, IDS, None)
     if kept is not None:
         return Ids(**{**kept, "specials": tuple(kept["specials"])})
-    if not _has_weights(folder):
+    if not has_weights(folder):
         config.vocab_size = spec.vocab_size
         config.pad_token_id, config.bos_token_id, config.eos_token_id = spec.pad, spec.bos, spec.eos
         if config.is_encoder_decoder:

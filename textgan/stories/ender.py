@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -16,8 +14,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from textgan import api
+from textgan.checkpoint import folder_written_whole
 from textgan.data.spec import StorySpec
 from textgan.data.stories import encode_contexts, encode_endings
+from textgan.data.tokenizer import Tokenizer
 from textgan.decoding import beam_search, filtered, presentable
 from textgan.errors import UserError
 from textgan.model import open_game
@@ -44,10 +44,10 @@ RERANKED = 8
 
 
 class StoryEnder:
-    """Writes, scores and explains endings of four-sentence stories.
+    """Writes, scores and explains endings of four-sentence stories, and answers to prompts.
 
-    A context is a text of four sentences, or a tuple of them; wherever one is taken a list of contexts is, too, and is
-    answered by a list.
+    A context is a text of four sentences, or a tuple of them; that of a model which learned from prompts with answers
+    is a prompt: any text. Wherever a context is taken a list of contexts is, too, and is answered by a list.
 
     >>> ender = StoryEnder.train()
     >>> print(ender("Tom wanted a kite. He had no money. He washed cars all week. He went to the shop."))
@@ -97,11 +97,7 @@ class StoryEnder:
             UserError: there is something in the folder already.
         """
         folder = Path(path)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise UserError(f"{folder} is not an empty folder; nothing in it is overwritten")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        try:
+        with folder_written_whole(folder) as draft:
             copy = Run(draft)
             for ours, theirs in ((self.run.config_file, copy.config_file), (self.run.data_file, copy.data_file)):
                 shutil.copyfile(ours, theirs)
@@ -110,13 +106,6 @@ class StoryEnder:
             self.tokenizer.save(copy.tokenizer_file)
             copy.write_model(self.game.state_dict())
             self.game.describe(copy.networks_folder)
-            draft.chmod(0o755)
-            if folder.exists():
-                folder.rmdir()
-            os.replace(draft, folder)
-        except BaseException:
-            shutil.rmtree(draft, ignore_errors=True)
-            raise
         return folder
 
     @property
@@ -307,12 +296,13 @@ class StoryEnder:
         """The contexts, none longer than the model can read, and whether there was a single one."""
         contexts, single = as_contexts(given, self.spec.sentences)
         most = max(self.spec.sentence_length, LEAST_LIMIT * self._recurrent)
-        lengths = iter(map(len, self.tokenizer.encode_batch([text for context in contexts for text in context])))
+        lengths = iter(map(len, self._encoded(contexts)))
         for i, context in enumerate(contexts, start=1):
             for j, _ in enumerate(context, start=1):
                 if (length := next(lengths)) > most:
                     name = "the context" if single else f"context {i}"
-                    raise UserError(f"{name}, sentence {j} has {length:,} tokens; at most {most} are accepted")
+                    name += f", sentence {j}" * (len(context) > 1)
+                    raise UserError(f"{name} has {length:,} tokens; at most {most} are accepted")
         return contexts, single
 
     def _one(self, given: Any, what: str) -> list[Context]:
@@ -323,9 +313,13 @@ class StoryEnder:
 
     def _rows(self, contexts: Sequence[Context]) -> Tensor:
         """Token ids ``(n, S, L)``, L that of the longest sentence, on the model's device."""
-        lengths = map(len, self.tokenizer.encode_batch([text for context in contexts for text in context]))
-        spec = dataclasses.replace(self.spec, sentence_length=max(lengths))
+        spec = dataclasses.replace(self.spec, sentence_length=max(map(len, self._encoded(contexts))))
         return encode_contexts(self.tokenizer, spec, contexts).to(self.device)  # type: ignore[arg-type]
+
+    def _encoded(self, contexts: Sequence[Context]) -> list[list[int]]:
+        """Token ids of every sentence of the contexts, in order."""
+        assert isinstance(self.tokenizer, Tokenizer)
+        return self.tokenizer.encode_prompts([text for context in contexts for text in context])
 
     def _endings(self, texts: Sequence[str], most: int | None = None) -> Tensor:
         """Token ids ``(n, T)``, T that of the longest but no less than the spec's, on the model's device."""

@@ -1,0 +1,275 @@
+"""Every text GAN against likelihood, at an equal budget of generator updates: games x corpora x seeds.
+
+For each corpus and seed a generator is trained by likelihood; from its weights every game goes on for the same number
+of generator updates. A game with a generator of its own first learns by likelihood for as long, and one whose paper
+does without likelihood has as many more updates of its game. Likelihood itself is measured over a sweep of sampling
+temperatures, and goes on for as many updates as a control:
+
+    python scripts/benchmark_text.py --corpora oracle=oracle:FILE.safetensors --quick
+    python scripts/benchmark_text.py --corpora captions=train.txt --held-out captions=valid.txt --seeds 0 1 2
+
+A system is a game's name, or ``NAME+FIELD=VALUE`` for a switch of it (``seqgan+reward=constant``). Each run is a
+process of its own (``--jobs`` at a time) in ``OUT/<corpus>/<system>-<seed>``; runs that have ended are not made again
+and runs that were killed go on, so the command may be repeated. ``results.json``, ``leaderboard.md`` and
+``leaderboard.html`` are made of all runs in the folder.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from textgan import command_line, registry
+from textgan.checkpoint import write_atomically
+from textgan.command_line import flags_of
+from textgan.config import TrainCommand, defaults, train_command
+from textgan.data.spec import LabelledSpec, TextSpec
+from textgan.game import Move
+from textgan.leaderboard import as_json, collect
+from textgan.leaderboard_page import Published, markdown, page
+from textgan.resources import project_folder
+
+PUBLISHED = Path(__file__).with_name("published.yaml")
+BASELINE = "mle"
+"""The system whose weights and whose curve over temperatures the others are held against."""
+CONTROLS = ("mle+epochs=2+learning_rate=0.001", "seqgan+reward=constant")
+"""Likelihood that goes on with a smaller step, and policy gradient without a discriminator."""
+SMALL_OPPONENT = {"rounds": 10, "pool_size": 1280, "refills": 1, "epochs": 1}
+"""What ``--quick`` changes in the schedule of a discriminator that learns from a pool."""
+COLLAPSED = 3
+"""Exit status of a run that the collapse watch has stopped: it has a model, and a reason."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """All text GANs, the same budget."""
+
+    corpora: tuple[str, ...]
+    """NAME=SPEC each: what the leaderboard calls a corpus, and what --corpus takes (a file, a card, oracle:FILE)."""
+    held_out: tuple[str, ...] = ()
+    """NAME=SPEC for corpora whose validation and test sentences come from another file."""
+    out: Path = Path("results/text")
+    """Folder of the runs and of the leaderboard."""
+    systems: tuple[str, ...] = ()
+    """Games, or NAME+FIELD=VALUE. None: every game that is played on such a corpus, and the controls."""
+    labelled: bool = False
+    """The corpora have categories: play the games of categories."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """One repetition each."""
+    updates: int = 200
+    """Generator updates after the pre-training."""
+    mle_epochs: int = 4
+    """Passes by likelihood before them: about where held-out likelihood is best."""
+    sentences: int = 10_000
+    """Training sentences of the corpora: tells how many updates a pass is, for games that do without those passes."""
+    evaluations: int = 10
+    """Measurements on the way."""
+    quick: bool = False
+    """Short schedules for discriminators and smaller samples to measure: for a CPU."""
+    options: tuple[str, ...] = ()
+    """FLAG=VALUE each, for all runs: data.lower=True, trainer.final=best."""
+    jobs: int = 2
+    """Runs at a time."""
+    table_only: bool = False
+    """Train nothing; make the leaderboard of the runs that are there."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run."""
+
+    corpus: str
+    system: str
+    seed: int
+    flags: list[str]
+    folder: Path
+    needs: Path | None = None
+    """The run that it starts from."""
+
+    @property
+    def is_done(self) -> bool:
+        return (self.folder / "model.safetensors").exists()
+
+
+def main(args: list[str]) -> None:
+    command = command_line.parse(Command, args, "python scripts/benchmark_text.py", __doc__)
+    failed: list[Job] = []
+    if not command.table_only:
+        failed = play(list(jobs(command)), command.jobs)
+    rows = collect(command.out, BASELINE)
+    published = Published(yaml.safe_load(PUBLISHED.read_text(encoding="utf-8")))
+    said = f"python scripts/benchmark_text.py {shlex.join(args)}"
+    write_atomically(command.out / "results.json", as_json(rows))
+    write_atomically(command.out / "leaderboard.md", f"`{said}`\n\n{markdown(rows, published)}")
+    write_atomically(command.out / "leaderboard.html", page(rows, published, BASELINE, "Text GANs", said))
+    print((command.out / "leaderboard.md").read_text(encoding="utf-8"))
+    if failed:
+        raise SystemExit(f"failed: {', '.join(str(job.folder) for job in failed)}; see the .log beside each")
+
+
+def jobs(command: Command) -> Iterator[Job]:
+    """Every run, those by likelihood first."""
+    held_out = dict(pair.split("=", 1) for pair in command.held_out)
+    corpora = dict(pair.split("=", 1) for pair in command.corpora)
+    systems = command.systems or default_systems("labelled" if command.labelled else "text")
+    for system in dict.fromkeys([BASELINE, *systems]):
+        for name, spec in corpora.items():
+            for seed in command.seeds:
+                yield job(command, name, spec, held_out.get(name), system, seed)
+
+
+def default_systems(kind: str) -> list[str]:
+    """Every game played on this kind of data, and the controls."""
+    games = [name for name in registry.names() if registry.find(name).game.data == kind]
+    return [*(CONTROLS if kind == "text" else ()), *games]
+
+
+def job(command: Command, corpus: str, spec: str, held_out: str | None, system: str, seed: int) -> Job:
+    """The run of a system."""
+    name, *switches = system.split("+")
+    folder = command.out / corpus / f"{system}-{seed}"
+    baseline = command.out / corpus / f"{BASELINE}-{seed}"
+    options: dict[str, Any] = {"corpus": spec, "seed": seed, "data": {}, "game": {}}
+    if held_out is not None:
+        options["data"]["held_out"] = held_out
+    sizes = (1000, 5000, 5000) if command.quick else (1000, 10_000, 10_000)
+    sweep = [0.4, 0.6, 0.8, 0.9, 1.0, 1.1, 1.2] if system == BASELINE else [1.0]
+    options["evaluation"] = {"samples": sizes[0], "final_samples": sizes[1], "references": sizes[2]}
+    options["evaluation"]["temperatures"] = sweep
+    options["trainer"] = {"evaluations": command.evaluations, "log_every": 50}
+    if (presets := project_folder("configs") / f"{name}-{corpus}.yaml").exists():
+        options["preset"] = str(presets)
+    for switch in switches:
+        _put(options["game"], *switch.split("=", 1))
+    for pair in command.options:
+        _put(options, *pair.split("=", 1))
+    if system == BASELINE:
+        options["game"]["epochs"] = command.mle_epochs
+        return Job(corpus, system, seed, _flags(name, options, folder), folder)
+    needs = None
+    if name == BASELINE or set_budget(options, command, name, baseline_options(command, corpus)):
+        needs, options["init"] = baseline, str(baseline)
+    return Job(corpus, system, seed, _flags(name, options, folder), folder, needs)
+
+
+def set_budget(options: dict[str, Any], command: Command, name: str, likelihood: Any) -> bool:
+    """Write into the game's options how long it learns; True if its generator is the baseline's, to start from it.
+
+    The rounds of the game are as many as make `command.updates` updates of the generator, counted on its stages.
+    """
+    entry = registry.find(name)
+    config = _config(entry, options)
+    game: dict[str, Any] = options["game"]
+    opponent = getattr(config, "discriminator", None)
+    if command.quick and hasattr(opponent, "pool_size"):
+        game["discriminator"] = {**SMALL_OPPONENT, **game.get("discriminator", {})}
+    pretraining = getattr(config, "pretraining", None)
+    pretrains = pretraining is not None and pretraining.epochs > 0
+    starts_from_baseline = pretrains and getattr(config, "generator", None) == likelihood.generator
+    if pretrains:
+        epochs = 0 if starts_from_baseline else command.mle_epochs
+        game["pretraining"] = {**game.get("pretraining", {}), "epochs": epochs}
+    updates = command.updates
+    if not pretrains:  # all of its learning is the game
+        updates += command.mle_epochs * math.ceil(command.sentences / config.batch_size)
+    game["rounds"] = max(1, round(updates / updates_a_round(entry, config)))
+    return starts_from_baseline
+
+
+def updates_a_round(entry: registry.Entry, config: Any) -> int:
+    """Optimiser steps of the generator in a round of the game's last stage."""
+    spec: TextSpec = TextSpec(vocab_size=50, length=20, train_size=10_000)
+    if entry.game.data == "labelled":
+        spec = LabelledSpec(vocab_size=50, length=20, train_size=10_000, categories=("a", "b"))
+    game = entry.game(config, spec)
+    generators = [module for child, module in game.named_children() if child.startswith("generator")]
+    own = {id(parameter) for module in generators for parameter in module.parameters()}
+    players = {
+        player
+        for player, optimizer in game.optimizers().items()
+        if own & {id(p) for group in optimizer.param_groups for p in group["params"]}
+    }
+    moves = [move for move in game.stages()[-1].moves if isinstance(move, Move)]
+    steps = {player: sum(m.times / m.every for m in moves if m.player == player) for player in players}
+    return max(1, round(max(steps.values(), default=1)))
+
+
+def baseline_options(command: Command, corpus: str) -> Any:
+    """The config of the likelihood model on a corpus."""
+    preset = project_folder("configs") / f"{BASELINE}-{corpus}.yaml"
+    return _config(registry.find(BASELINE), {"preset": str(preset)} if preset.exists() else {})
+
+
+def _config(entry: registry.Entry, options: dict[str, Any]) -> Any:
+    asked = {key: value for key, value in options.items() if key in ("preset", "game")}
+    return train_command(entry, asked, entry.name).game
+
+
+def _put(options: dict[str, Any], field: str, value: str) -> None:
+    """``a.b=c`` into nested options."""
+    *path, last = field.split(".")
+    for key in path:
+        options = options.setdefault(key, {})
+    options[last] = yaml.safe_load(value)
+
+
+def _flags(name: str, options: dict[str, Any], folder: Path) -> list[str]:
+    default = defaults(registry.find(name), TrainCommand)
+    return [name, *flags_of(options, default), "--run", str(folder)]
+
+
+def play(todo: Sequence[Job], at_once: int) -> list[Job]:
+    """Run every job that is not done, so many processes at a time; the ones that failed.
+
+    A job waits for the run that it starts from. Interruption is passed on to the runs, which then save themselves.
+    """
+    waiting = [job for job in todo if not job.is_done]
+    running: dict[subprocess.Popen[bytes], tuple[Job, float]] = {}
+    failed: list[Job] = []
+    count = len(waiting)
+    threads = str(max(1, (os.cpu_count() or 1) // at_once))
+    try:
+        while waiting or running:
+            ready = [job for job in waiting if job.needs is None or (job.needs / "model.safetensors").exists()]
+            for job in ready[: at_once - len(running)]:
+                waiting.remove(job)
+                running[_start(job, threads)] = job, time.monotonic()
+            if not running:
+                return failed + waiting
+            for process in [process for process in running if process.poll() is not None]:
+                job, started = running.pop(process)
+                ended = process.returncode in (0, COLLAPSED) and job.is_done
+                failed += [] if ended else [job]
+                done = count - len(waiting) - len(running)
+                outcome = "done" if ended else f"FAILED ({process.returncode})"
+                print(f"{done}/{count}  {job.folder}  {time.monotonic() - started:.0f} s  {outcome}", flush=True)
+            time.sleep(0.2)
+    finally:
+        for process in running:
+            process.terminate()
+        for process in running:
+            process.wait()
+    return failed
+
+
+def _start(job: Job, threads: str) -> subprocess.Popen[bytes]:
+    job.folder.parent.mkdir(parents=True, exist_ok=True)
+    resume = ["--resume"] if (job.folder / "checkpoints").is_dir() else []
+    command = [sys.executable, "-m", "textgan.train", *job.flags, *resume]
+    with (job.folder.parent / f"{job.folder.name}.log").open("wb") as log:
+        environment = {**os.environ, "OMP_NUM_THREADS": threads}
+        return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

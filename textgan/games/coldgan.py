@@ -1,0 +1,129 @@
+"""ColdGAN: cautious sampling (Scialom, Dray, Lamprier, Piwowarski, Staiano; NeurIPS 2020; arXiv 2006.04643).
+
+Sentences drawn from the generator p itself are often broken, and a discriminator that has only seen such ones gives no
+smooth reward. So they are drawn near the mode: from q, a mixture of p and of p cooled and cut to a nucleus. Weights
+keep the policy gradient unbiased; clipped, they bound its variance::
+
+    q(y) = warm p(y) + (1 - warm) nucleus_k(p^(1/temperature))(y)
+    L_G = -1/B sum_b min(c, p(y_b) / q(y_b)) (D(y_b) - baseline) log p(y_b)                y_b from q
+    L_D = -1/2 E log D(real) - 1/2 E_q log(1 - D(y))
+
+D learns on what it has to judge, sentences of q; its pool keeps a share of old ones (the paper's memory replay).
+
+Differs from the paper: any of our networks, where the paper also fine-tunes pretrained transformers; weights are those
+of whole sentences, and the warm sentences of a batch are a fixed share of it, not drawn by lot, with the density of the
+mixture for all. The clip c, the mixture's numbers and the share of the pool that is kept are our defaults. The baseline
+and whitening are switches. ``configs/coldgan-oracle.yaml`` and ``configs/coldgan-captions.yaml`` are presets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.optim import Adam, Optimizer
+
+from textgan.data.spec import TextSpec
+from textgan.errors import check_above_zero, check_at_least
+from textgan.game import Loss, Move, Stage, Turn
+from textgan.networks.generators import GeneratorConfig, text_generator
+from textgan.networks.modes import evaluating
+from textgan.opponent import TINY_OPPONENT, Opponent, OpponentConfig
+from textgan.policy_gradient import advantages, reinforce_loss
+from textgan.proposals import ProposalConfig, propose
+from textgan.text_game import Pretraining, TextGame
+
+
+@dataclass(frozen=True)
+class Config:
+    """ColdGAN."""
+
+    generator: GeneratorConfig = GeneratorConfig()
+    """Its network."""
+    pretraining: Pretraining = Pretraining()
+    """Maximum likelihood before the game."""
+    discriminator: OpponentConfig = OpponentConfig(pool_refresh=0.5)
+    """Its network, its loss and how it learns."""
+    proposal: ProposalConfig = ProposalConfig()
+    """Where sentences are drawn."""
+    batch_size: int = 64
+    """Sentences a generator step; a discriminator step takes as many real ones and as many fakes."""
+    rounds: int = 20
+    """Adversarial rounds."""
+    generator_steps: int = 10
+    """Policy-gradient steps a round."""
+    learning_rate: float = 3e-4
+    """Adam's step size by policy gradient."""
+    clip: float = 5.0
+    """Largest norm of the generator's policy gradient."""
+    largest_weight: float | None = 5.0
+    """c: larger importance weights are cut to it. None: never cut, which is unbiased."""
+    reward: Literal["discriminator", "constant"] = "discriminator"
+    """constant: every reward is 1, a control that shows what the discriminator is worth."""
+    baseline: Literal["none", "batch"] = "batch"
+    """What is taken off a reward. batch: the mean reward of the other sentences that are as long."""
+    whiten: bool = False
+    """Divide the rewards by their standard deviation over the batch."""
+
+    def __post_init__(self) -> None:
+        check_at_least(1, "game", self, "batch_size", "generator_steps")
+        check_at_least(0, "game", self, "rounds")
+        check_above_zero("game", self, "clip", "learning_rate", "largest_weight")
+
+
+TINY = Config(
+    generator=GeneratorConfig(embedding=16, hidden=16), pretraining=Pretraining(epochs=1), discriminator=TINY_OPPONENT,
+    batch_size=32, rounds=2, generator_steps=2,
+)  # fmt: skip
+
+
+class ColdGAN(TextGame):
+    """Generator and discriminator."""
+
+    def __init__(self, config: Config, spec: TextSpec) -> None:
+        super().__init__()
+        self.config, self.spec = config, spec
+        self.batch_size = config.batch_size
+        self.generator = text_generator(config.generator, spec)
+        self.opponent = Opponent(config.discriminator, spec, config.batch_size)
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        return {
+            **self.pretraining_optimizer(self.config.pretraining),
+            "generator": Adam(self.generator.parameters(), lr=self.config.learning_rate),
+            **self.opponent.optimizer(),
+        }
+
+    def stages(self) -> Sequence[Stage]:
+        config = self.config
+        reinforce = Move("generator", self._reinforce, config.generator_steps, clip=config.clip)
+        return [
+            self.pretrain_generator(config.pretraining),
+            self.opponent.pretrain(self._fakes),
+            Stage("adversarial", config.rounds, [reinforce, *self.opponent.moves(self._fakes)]),
+        ]
+
+    def _fakes(self, n: int) -> Tensor:
+        return propose(self.generator, self.spec, n, self.config.proposal).tokens
+
+    def _reinforce(self, real: Tensor, turn: Turn) -> Loss:
+        return self._loss(*propose(self.generator, self.spec, len(real), self.config.proposal))
+
+    def _loss(self, tokens: Tensor, log_q: Tensor) -> Loss:
+        """The policy gradient of sentences ``(B, T)`` that were drawn with the density exp(log_q) ``(B,)``."""
+        config, mask = self.config, tokens != self.spec.pad
+        with evaluating(self.generator):
+            log_probs = self.generator.log_probs(tokens)
+        constant = config.reward == "constant"
+        reward = torch.ones_like(log_q) if constant else self.opponent.reward(tokens)
+        weights = (log_probs.detach().sum(1) - log_q).exp()
+        if config.largest_weight is not None:
+            weights = weights.clamp(max=config.largest_weight)
+        worth = weights[:, None] * advantages(reward[:, None] * mask, mask, config.baseline, config.whiten)
+        return Loss(
+            {"policy_gradient": reinforce_loss(log_probs, worth, mask)},
+            {"reward": reward.mean(), "importance_weight": weights.mean()},
+        )

@@ -1,0 +1,124 @@
+"""GSGAN: sequence GANs by the Gumbel-softmax distribution (Kusner, Hernandez-Lobato; 2016; arXiv 1611.04051).
+
+The generator's words are relaxed, so that the discriminator's gradient flows into them. At each place::
+
+    w_t = softmax((logits_t + g_t) / tau),   g Gumbel noise                                              (eq. 3)
+
+and w_t, read as the mean of the embeddings that it weighs, is what the generator reads next. As tau falls to 0, w_t
+becomes one-hot; it falls geometrically over the game: tau = first (last / first)^progress. Both players minimise an
+objective of the discriminator's logits, by default::
+
+    L_D = -E log D(real) - E log(1 - D(fake))        L_G = -E log D(fake)
+
+Differs from the paper: the generator is pretrained by likelihood, as later work does, and its first state is 0 and not
+random, the Gumbel noise being random enough; D's default is a CNN, the paper's an LSTM (``kind: rnn``, the presets);
+the schedule of tau is ours. What the generator reads (its mixture, or the likeliest word), what D reads (the mixture,
+or one-hot words with the mixture's gradient) and the objective are switches. After the game, words are drawn from
+softmax(logits) and read as such, which is what hard feedback trains exactly and soft feedback in the limit of tau = 0.
+``configs/gsgan-oracle.yaml`` and ``configs/gsgan-captions.yaml`` have the sizes of SeqGAN's generator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.optim import Adam, Optimizer
+
+from textgan.data.spec import TextSpec
+from textgan.errors import check_above_zero, check_at_least
+from textgan.game import Loss, Move, Stage, Turn
+from textgan.networks.generators import GeneratorConfig, text_generator
+from textgan.networks.modes import evaluating
+from textgan.relaxation import Feedback, Relaxed, relaxed_sample, straight_through
+from textgan.relaxed_opponent import RelaxedOpponent, RelaxedOpponentConfig
+from textgan.text_game import Pretraining, TextGame
+
+
+@dataclass(frozen=True)
+class Config:
+    """GSGAN."""
+
+    generator: GeneratorConfig = GeneratorConfig()
+    """Its network."""
+    pretraining: Pretraining = Pretraining()
+    """Maximum likelihood before the game."""
+    discriminator: RelaxedOpponentConfig = RelaxedOpponentConfig(
+        widths=(1, 2, 3, 4, 5), filters=(64, 64, 64, 64, 64), learning_rate=1e-4
+    )
+    """Its network, the loss of both sides and how it learns."""
+    batch_size: int = 64
+    """Sentences a step, of real ones and of fakes."""
+    rounds: int = 300
+    """Adversarial rounds."""
+    generator_steps: int = 1
+    """Steps of the generator a round."""
+    learning_rate: float = 1e-4
+    """Adam's step size of the generator in the game."""
+    clip: float = 5.0
+    """Largest norm of the generator's gradient."""
+    first_temperature: float = 2.0
+    """tau when the game begins."""
+    last_temperature: float = 0.5
+    """tau when it ends."""
+    feedback: Feedback = "soft"
+    """What the generator reads next. soft: the mixture (the paper). hard: its likeliest word."""
+    one_hot_words: bool = False
+    """The discriminator sees the likeliest words, one-hot as real ones are, with the mixture's gradient."""
+
+    def __post_init__(self) -> None:
+        check_at_least(1, "game", self, "batch_size", "generator_steps")
+        check_at_least(0, "game", self, "rounds")
+        check_above_zero("game", self, "learning_rate", "clip", "first_temperature", "last_temperature")
+
+
+TINY = Config(
+    generator=GeneratorConfig(embedding=16, hidden=16), pretraining=Pretraining(epochs=1), rounds=3, batch_size=32,
+    discriminator=RelaxedOpponentConfig(
+        widths=(1, 2, 3), filters=(8, 8, 8), embedding=16, representations=4, hidden=8, layers=1
+    ),
+)  # fmt: skip
+
+
+class GSGAN(TextGame):
+    """Generator and discriminator; the generator has one optimiser for likelihood and one for the game."""
+
+    def __init__(self, config: Config, spec: TextSpec) -> None:
+        super().__init__()
+        self.config, self.spec = config, spec
+        self.batch_size = config.batch_size
+        self.generator = text_generator(config.generator, spec)
+        self.opponent = RelaxedOpponent(config.discriminator, spec)
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        return {
+            **self.pretraining_optimizer(self.config.pretraining),
+            "generator": Adam(self.generator.parameters(), lr=self.config.learning_rate),
+            **self.opponent.optimizer(),
+        }
+
+    def stages(self) -> Sequence[Stage]:
+        config = self.config
+        deceive = Move("generator", self._deceive, config.generator_steps, clip=config.clip)
+        return [
+            self.pretrain_generator(config.pretraining),
+            Stage("adversarial", config.rounds, [self.opponent.move(self._fakes), deceive]),
+        ]
+
+    def _deceive(self, real: Tensor, turn: Turn) -> Loss:
+        loss = self.opponent.generator_loss(real, self._fakes(len(real), turn))
+        return Loss({"adversarial": loss}, {"temperature": loss.new_tensor(self._temperature(turn))})
+
+    def _fakes(self, n: int, turn: Turn) -> Relaxed:
+        config = self.config
+        with evaluating(self.generator):
+            fake = relaxed_sample(self.generator, self.spec, n, self._temperature(turn), config.feedback)
+        if not config.one_hot_words:
+            return fake
+        written = (fake.tokens != self.spec.pad)[:, :, None]  # what follows the end mark stays 0
+        return fake._replace(words=straight_through(fake.words) * written)
+
+    def _temperature(self, turn: Turn) -> float:
+        first, last = self.config.first_temperature, self.config.last_temperature
+        return first * (last / first) ** turn.progress

@@ -1,0 +1,130 @@
+"""RelGAN: relational generative adversarial networks for text (Nie, Narodytska, Patel; ICLR 2019).
+
+The generator is a relational memory; its words are relaxed by Gumbel noise g (eq. 4)::
+
+    w_t = softmax(beta (logits_t + g_t)),   beta = beta_max^progress
+
+and it reads on from the likeliest word of w_t, which is an exact draw. The discriminator reads each sentence in many
+narrow embeddings with the same filters; each of them gives a logit, a *vote* D_s, and every vote plays the relativistic
+standard game (eq. 5)::
+
+    L_D = -E log s(D_s(real) - D_s(fake))        L_G = -E log s(D_s(fake) - D_s(real))
+
+as means over sentences and votes, s the sigmoid; real and fake sentences are paired row by row.
+
+Differs from the paper: the votes come straight from the highway layer, without the fully connected layer of 100 before
+the logit; sentences may end early, after which D sees nothing; dropout is off while words are drawn and while D judges for the generator. The
+default objective, schedule and networks are the paper's kinds at sizes for two CPU cores; ``configs/relgan-oracle.yaml``
+and ``configs/relgan-captions.yaml`` have the paper's sizes. Of the appendix's seven schedules of beta the logarithmic
+one, which depends on the number of rounds, is left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+from torch.optim import Adam, Optimizer
+
+from textgan.data.spec import TextSpec
+from textgan.errors import check_above_zero, check_at_least
+from textgan.game import Loss, Move, Stage, Turn
+from textgan.networks.generators import GeneratorConfig, text_generator
+from textgan.networks.modes import evaluating
+from textgan.relaxation import Relaxed, relaxed_sample
+from textgan.relaxed_opponent import RelaxedOpponent, RelaxedOpponentConfig
+from textgan.text_game import Pretraining, TextGame
+
+ScheduleName = Literal["exponential", "linear", "quadratic", "square_root", "sigmoid", "none"]
+
+SCHEDULES: dict[str, Callable[[float, float], float]] = {
+    "exponential": lambda highest, progress: highest**progress,
+    "linear": lambda highest, progress: 1 + (highest - 1) * progress,
+    "quadratic": lambda highest, progress: 1 + (highest - 1) * progress**2,
+    "square_root": lambda highest, progress: 1 + (highest - 1) * math.sqrt(progress),
+    "sigmoid": lambda highest, progress: 1 + (highest - 1) / (1 + math.exp(20 * (0.5 - progress))),
+    "none": lambda highest, progress: highest,
+}
+"""beta by its highest value and the progress of the game (the paper's appendix)."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """RelGAN."""
+
+    generator: GeneratorConfig = GeneratorConfig("relational", embedding=32, hidden=128, heads=2, slots=1, dropout=0.0)
+    """Its network."""
+    pretraining: Pretraining = Pretraining()
+    """Maximum likelihood before the game."""
+    discriminator: RelaxedOpponentConfig = RelaxedOpponentConfig(
+        "multi", embedding=16, representations=16, widths=(2, 3, 4, 5), filters=(50, 50, 50, 50),
+        loss="relativistic", learning_rate=1e-4, steps=5,
+    )  # fmt: skip
+    """Its network, the loss of both sides and how it learns; five steps a round."""
+    batch_size: int = 64
+    """Sentences a step, of real ones and of fakes."""
+    rounds: int = 200
+    """Adversarial rounds."""
+    learning_rate: float = 1e-4
+    """Adam's step size of the generator in the game."""
+    clip: float = 5.0
+    """Largest norm of the generator's gradient."""
+    beta: float = 100.0
+    """beta_max: the inverse temperature that the game ends with, at least 1. Real text: 100 or 1000; the oracle: 1 or 2."""
+    schedule: ScheduleName = "exponential"
+    """How beta rises from 1. none: it is beta_max from the first."""
+
+    def __post_init__(self) -> None:
+        check_at_least(1, "game", self, "batch_size", "beta")
+        check_at_least(0, "game", self, "rounds")
+        check_above_zero("game", self, "learning_rate", "clip")
+
+
+TINY = Config(
+    generator=GeneratorConfig("relational", embedding=16, hidden=16, heads=2), pretraining=Pretraining(epochs=1),
+    discriminator=RelaxedOpponentConfig(
+        "multi", embedding=8, representations=4, widths=(2, 3), filters=(8, 8), hidden=8, layers=1,
+        loss="relativistic", steps=2,
+    ),
+    rounds=3, batch_size=32, beta=10.0,
+)  # fmt: skip
+
+
+class RelGAN(TextGame):
+    """Generator and discriminator; the generator has one optimiser for likelihood and one for the game."""
+
+    def __init__(self, config: Config, spec: TextSpec) -> None:
+        super().__init__()
+        self.config, self.spec = config, spec
+        self.batch_size = config.batch_size
+        self.generator = text_generator(config.generator, spec)
+        self.opponent = RelaxedOpponent(config.discriminator, spec)
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        return {
+            **self.pretraining_optimizer(self.config.pretraining),
+            "generator": Adam(self.generator.parameters(), lr=self.config.learning_rate),
+            **self.opponent.optimizer(),
+        }
+
+    def stages(self) -> Sequence[Stage]:
+        config = self.config
+        deceive = Move("generator", self._deceive, clip=config.clip)
+        return [
+            self.pretrain_generator(config.pretraining),
+            Stage("adversarial", config.rounds, [deceive, self.opponent.move(self._fakes)]),
+        ]
+
+    def _deceive(self, real: Tensor, turn: Turn) -> Loss:
+        loss = self.opponent.generator_loss(real, self._fakes(len(real), turn))
+        return Loss({"adversarial": loss}, {"beta": loss.new_tensor(self._beta(turn))})
+
+    def _fakes(self, n: int, turn: Turn) -> Relaxed:
+        with evaluating(self.generator):
+            return relaxed_sample(self.generator, self.spec, n, 1 / self._beta(turn), "hard")
+
+    def _beta(self, turn: Turn) -> float:
+        return SCHEDULES[self.config.schedule](self.config.beta, turn.progress)

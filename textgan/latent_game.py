@@ -1,0 +1,140 @@
+"""What games have in common whose sentences are functions of a latent code: the generator, the encoder, its schooling.
+
+The generator reads a code z ~ N(0, I) at every step and writes, each time, its likeliest word, so that a sentence is a
+function of z, or draws its words given z. Its sentences have then no density that could be computed.
+
+Before the game the two networks are an autoencoder: the discriminator's features of a real sentence give a code, from
+which the generator writes the sentence again, while the codes' distribution is held to that of z by an MMD (as in
+Wasserstein autoencoders, Tolstikhin et al. 2018).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from textgan.data.spec import TextSpec
+from textgan.distances import mmd_squared
+from textgan.errors import check_above_zero, check_at_least
+from textgan.game import Game, Loss, Move, Stage, Turn
+from textgan.networks.discriminators import DiscriminatorConfig, text_discriminator
+from textgan.networks.generators import GeneratorConfig, text_generator
+from textgan.networks.modes import evaluating
+from textgan.relaxation import Relaxed, relaxed_sample
+from textgan.sampling import sample
+
+LIKELIEST = 1e-6
+"""A temperature at which the likeliest word is drawn."""
+WIDTHS = (0.5, 1.0, 2.0)
+"""Bandwidths of the autoencoder's kernels, in units of the root of the code's mean squared length."""
+
+
+@dataclass(frozen=True)
+class LatentConfig:
+    """The code, how words follow from it, and the autoencoder before the game."""
+
+    size: int = 32
+    """Numbers in z, at least 2."""
+    words: Literal["likeliest", "drawn"] = "likeliest"
+    """likeliest: a sentence is a function of z. drawn: its words are drawn, by Gumbel noise in the game."""
+    first_temperature: float = 1.0
+    """Words in the game are softmax(logits / temperature); the temperature when the game begins."""
+    last_temperature: float = 0.1
+    """The temperature when it ends; it falls geometrically."""
+    epochs: int = 6
+    """Passes over the corpus as an autoencoder. 0: none."""
+    learning_rate: float = 3e-3
+    """Adam's step size there."""
+    clip: float = 5.0
+    """Largest norm of the gradient there."""
+    prior: float = 10.0
+    """Weight of the MMD between codes of real sentences and z there."""
+
+    def __post_init__(self) -> None:
+        group = "game.latent"
+        check_at_least(2, group, self, "size")
+        check_at_least(0, group, self, "epochs", "prior")
+        check_above_zero(group, self, "first_temperature", "last_temperature", "learning_rate", "clip")
+
+
+class LatentGame(Game):
+    """A generator of sentences from codes and a discriminator whose features give codes.
+
+    The discriminator has one output more than a code has numbers: its first is the logit of being real.
+    """
+
+    def __init__(
+        self,
+        config: LatentConfig,
+        generator: GeneratorConfig,
+        discriminator: DiscriminatorConfig,
+        spec: TextSpec,
+        batch_size: int,
+    ) -> None:
+        super().__init__()
+        self.latent, self.spec, self.batch_size = config, spec, batch_size
+        self.generator = text_generator(generator, spec, condition=config.size)
+        self.discriminator = text_discriminator(discriminator, spec, outputs=1 + config.size)
+
+    def sample(self, n: int, temperature: float = 1.0) -> Tensor:
+        """``(n, T)`` token ids. The temperature is that of the words or, where these follow from z, z's deviation."""
+        follow = self.latent.words == "likeliest"
+        policy = self.generator.given(self.codes(n) * (temperature if follow else 1.0))
+        with evaluating(self.generator):
+            return sample(policy, self.spec, n, LIKELIEST if follow else temperature)
+
+    def describe(self, folder: Path) -> None:
+        """Write what the generator's network needs."""
+        self.generator.describe(folder)
+
+    def codes(self, n: int) -> Tensor:
+        """`n` new codes ``(n, size)``."""
+        return torch.randn(n, self.latent.size, device=next(self.generator.parameters()).device)
+
+    def fakes(self, codes: Tensor, turn: Turn) -> Relaxed:
+        """Sentences of relaxed words from codes, each read on as the mixture that it is; dropout is off."""
+        first, last = self.latent.first_temperature, self.latent.last_temperature
+        temperature = first * (last / first) ** turn.progress
+        shape = len(codes), self.spec.length, self.spec.vocab_size
+        noise = codes.new_zeros(()).expand(shape) if self.latent.words == "likeliest" else None
+        with evaluating(self.generator):
+            return relaxed_sample(self.generator.given(codes), self.spec, len(codes), temperature, "soft", noise)
+
+    def features(self, tokens: Tensor) -> Tensor:
+        """The discriminator's features of sentences ``(n, size)``, those of several votes side by side."""
+        return self.discriminator.features(tokens).flatten(1)
+
+    def features_of(self, fake: Relaxed) -> Tensor:
+        """The same of relaxed sentences."""
+        return self.discriminator.features_relaxed(fake.words, fake.lengths(self.spec)).flatten(1)
+
+    def read_codes(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """The logit of being real ``(n,)`` and the code ``(n, size)`` that the discriminator reads off features."""
+        outputs = self.discriminator.score(features.unflatten(1, (-1, self.discriminator.size)))
+        return outputs[:, 0], outputs[:, 1:]
+
+    def pretrain_autoencoder(self) -> Stage:
+        """The stage in which player ``autoencoder`` learns to write real sentences again."""
+        epoch = math.ceil(self.spec.train_size / self.batch_size)
+        move = Move("autoencoder", self._rewrite, epoch, clip=self.latent.clip)
+        return Stage("pretrain_autoencoder", self.latent.epochs, [move])
+
+    def autoencoder_optimizer(self) -> dict[str, Optimizer]:
+        """The optimiser of that stage."""
+        networks = nn.ModuleList([self.generator, self.discriminator])
+        return {"autoencoder": Adam(networks.parameters(), lr=self.latent.learning_rate)}
+
+    def _rewrite(self, real: Tensor, turn: Turn) -> Loss:
+        """Cross-entropy of real sentences given their codes, nats per token, and the MMD of the codes from z."""
+        code = self.read_codes(self.features(real))[1]
+        log_probs = self.generator.log_probs(real, condition=code)
+        length = math.sqrt(self.latent.size)
+        distance = mmd_squared(code, self.codes(len(real)), [width * length for width in WIDTHS])
+        nll = -log_probs.sum() / (real != self.spec.pad).sum()
+        return Loss({"nll": nll, "prior": self.latent.prior * distance})

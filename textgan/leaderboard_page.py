@@ -1,0 +1,115 @@
+"""The leaderboard as Markdown and as one HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from textgan.drawing import Line, plane, style
+from textgan.figures import PLANES, Figure
+from textgan.leaderboard import Row, as_text, interval
+
+COLUMNS = (
+    "nll-oracle", "nll-test", "kl-oracle-model", "kl-model-oracle", "gain in kl-oracle-model",
+    "gain in kl-model-oracle", "bleu-2", "bleu-3", "bleu-4", "bleu-5", "self-bleu-2", "self-bleu-3", "self-bleu-4",
+    "self-bleu-5", "distinct-2", "unique", "novelty", "repetition", "reverse-ppl", "forward-ppl", "fed", "mmd-rbf",
+    "mauve", "1nn", "precision", "recall", "category-accuracy",
+)  # fmt: skip
+"""Metrics that have a column, where any row has them, in this order. All others are in the results file."""
+
+
+class Published(NamedTuple):
+    """Figures of the literature: corpus -> system -> metric -> value."""
+
+    figures: Mapping[str, Mapping[str, Mapping[str, float]]]
+
+    def of(self, corpus: str, system: str, metric: str) -> str:
+        """The figure as text; nothing if there is none."""
+        value = self.figures.get(corpus, {}).get(system, {}).get(metric)
+        return "" if value is None else f"{value:g}"
+
+
+def columns(rows: Sequence[Row]) -> list[str]:
+    """The metrics that these rows have."""
+    return [name for name in COLUMNS if any(name in row.values for row in rows)]
+
+
+def corpora(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """The rows of each corpus."""
+    return {corpus: [row for row in rows if row.corpus == corpus] for corpus in dict.fromkeys(r.corpus for r in rows)}
+
+
+def markdown(rows: Sequence[Row], published: Published) -> str:
+    """A table a corpus: mean and 95% interval over seeds; under it, what the figures mean."""
+    parts = []
+    for corpus, some in corpora(rows).items():
+        names = columns(some)
+        cited = [name for name in names if any(published.of(corpus, row.label, name) for row in some)]
+        head = ["system", *names, *(f"published {name}" for name in cited), "minutes", "rollbacks", "seeds"]
+        lines = [f"### {corpus}", "", f"| {' | '.join(head)} |", f"|---{'|---:' * (len(head) - 1)}|"]
+        for row in some:
+            cells = [as_text(row.values.get(name, [])) for name in names]
+            cells += [published.of(corpus, row.label, name) for name in cited]
+            cells += [as_text([s / 60 for s in row.seconds], 1), str(sum(row.rollbacks)), str(len(set(row.seeds)))]
+            lines.append(f"| {row.label} | {' | '.join(cells)} |")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def outside(rows: Sequence[Row]) -> list[Row]:
+    """Rows whose gain over the tempered baseline is above 0 over its whole interval, of three seeds or more."""
+    found = []
+    for row in rows:
+        gains = [interval(v) for name, v in row.values.items() if name.startswith("gain in ") and len(v) >= 3]
+        if any(half is not None and mean - half > 0 for mean, half in gains):
+            found.append(row)
+    return found
+
+
+def planes(rows: Sequence[Row], baseline: str) -> list[Figure]:
+    """Quality against diversity: the tempered baseline as a curve, every other system a named point."""
+    found = []
+    for x, y, better in PLANES:
+        drawn = [row for row in rows if {x, y} <= row.values.keys()]
+        real = [_point(row, x, y) for row in drawn if row.system == "real"]
+        curve = sorted((row for row in drawn if row.system == baseline), key=lambda row: row.temperature or 1.0)
+        lines = []
+        if curve:
+            points = [_point(row, x, y) for row in curve]
+            notes = [f"{row.temperature:g}" for row in curve]
+            xs, ys = [point[0] for point in points], [point[1] for point in points]
+            lines.append(Line(f"{baseline} by temperature", style(0), xs, ys, notes))
+        others = [row for row in drawn if row.system not in (baseline, "real", "random") and row.temperature == 1.0]
+        for i, row in enumerate(others):
+            point = _point(row, x, y)
+            lines.append(Line(row.label, style(1 + i), point[:1], point[1:], [row.label]))
+        if others:
+            found.append(Figure(f"{y} against {x}", better, plane(x, y, lines, [], real)))
+    return found
+
+
+def page(rows: Sequence[Row], published: Published, baseline: str, title: str, command: str) -> str:
+    """One self-contained page: tables that sort when a heading is clicked, and the planes."""
+    loader = PackageLoader("textgan", "")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"values": as_text, "minutes": lambda seconds: as_text([s / 60 for s in seconds], 1)}
+    environment.filters["mean"] = lambda values: interval(values)[0]
+    return environment.get_template("leaderboard.html.jinja").render(
+        title=title,
+        command=command,
+        corpora=corpora(rows),
+        columns=columns,
+        planes=lambda some: planes(some, baseline),
+        outside={row.label for row in outside(rows)},
+        published=published,
+        baseline=baseline,
+        signatures=sorted({(name, text) for row in rows for name, text in row.signatures.items()}),
+    )
+
+
+def _point(row: Row, x: str, y: str) -> tuple[float, float]:
+    return interval(row.values[x])[0], interval(row.values[y])[0]

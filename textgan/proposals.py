@@ -1,0 +1,87 @@
+"""Sentences drawn near the generator's mode, with the density that they were drawn with: for importance sampling."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from textgan.data.spec import TextSpec
+from textgan.decoding import filter_logits, filtered
+from textgan.errors import UserError, check_above_zero, check_fields
+from textgan.networks.modes import evaluating
+from textgan.networks.text_generator import TextGenerator
+from textgan.sampling import rows_at_once, sample
+
+
+@dataclass(frozen=True)
+class ProposalConfig:
+    """Where sentences are drawn: a share of them from the generator p as it is, the others near its mode."""
+
+    temperature: float = 0.5
+    """Temperature at which the others are drawn."""
+    top_p: float = 0.9
+    """Nucleus to which the others' words are cut, in (0, 1]. 1: all words."""
+    warm: float = 0.1
+    """Share that is drawn from p, in [0, 1]; above 0 where a nucleus makes sentences impossible otherwise."""
+
+    def __post_init__(self) -> None:
+        group = "game.proposal"
+        check_above_zero(group, self, "temperature")
+        check_fields(group, self, "in (0, 1]", lambda p: 0 < p <= 1, "top_p")
+        check_fields(group, self, "in [0, 1]", lambda share: 0 <= share <= 1, "warm")
+        if self.top_p < 1 and self.warm == 0:
+            raise UserError(f"{group}.warm is {self.warm}; with {group}.top_p of {self.top_p} it must be above 0")
+
+
+class Proposed(NamedTuple):
+    """Sentences and how probable it was to draw them."""
+
+    tokens: Tensor
+    """``(n, T)``."""
+    log_q: Tensor
+    """``(n,)``: log of the density of the whole sample, in nats."""
+
+
+@torch.no_grad()
+def propose(generator: TextGenerator, spec: TextSpec, n: int, config: ProposalConfig) -> Proposed:
+    """`n` sentences, the first ``ceil(warm * n)`` of which are drawn from p.
+
+    For any f, the mean of f(y) p(y) / q(y) over such a sample has the expectation of f under p (Veach and Guibas 1995,
+    the balance heuristic). With a density in place of a draw for each sentence, weights are at most 1 / warm.
+    """
+    warm = math.ceil(config.warm * n)
+    with evaluating(generator):
+        cold_policy = filtered(generator, config.temperature, top_p=config.top_p)
+        parts = [(generator, warm), (cold_policy, n - warm)]
+        tokens = torch.cat([sample(policy, spec, rows) for policy, rows in parts if rows])
+        return Proposed(tokens, mixture_log_probs(generator, tokens, config, warm / n))
+
+
+def mixture_log_probs(
+    generator: TextGenerator, tokens: Int[Tensor, "n length"], config: ProposalConfig, warm: float
+) -> Float[Tensor, " n"]:
+    """log q(y) in nats, q = warm p + (1 - warm) f, where f draws each word by ``filter_logits``."""
+    log_p = generator.log_probs(tokens).sum(1)
+    if warm == 1:
+        return log_p
+    cold = cold_log_probs(generator, tokens, config) + math.log(1 - warm)
+    return torch.logaddexp(log_p + math.log(warm), cold) if warm else cold
+
+
+def cold_log_probs(
+    generator: TextGenerator, tokens: Int[Tensor, "n length"], config: ProposalConfig
+) -> Float[Tensor, " n"]:
+    """log f(y): -inf for sentences with a word outside the nucleus."""
+    mask = tokens != generator.spec.pad
+    rows = rows_at_once(generator.spec.vocab_size, tokens.device)
+    found = []
+    for outputs, words in zip(generator.outputs(tokens)[mask].split(rows), tokens[mask].split(rows), strict=True):
+        logits = filter_logits(generator.vocabulary(outputs), config.temperature, top_p=config.top_p)
+        found.append(logits.log_softmax(-1).gather(1, words[:, None]).squeeze(1))
+    values = torch.cat(found)
+    return values.new_zeros(tokens.shape).masked_scatter(mask, values).sum(1)
