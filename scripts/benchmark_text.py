@@ -44,8 +44,17 @@ BASELINE = "mle"
 """The system whose weights and whose curve over temperatures the others are held against."""
 CONTROLS = ("mle+epochs=2+learning_rate=0.001", "seqgan+reward=constant")
 """Likelihood that goes on with a smaller step, and policy gradient without a discriminator."""
-SMALL_OPPONENT = {"rounds": 10, "pool_size": 1280, "refills": 1, "epochs": 1}
-"""What ``--quick`` changes in the schedule of a discriminator that learns from a pool."""
+SMALL = {
+    "interleavings": 1,
+    "rollouts": 4,
+    "discriminator.widths": [1, 2, 3, 4, 5],
+    "discriminator.filters": [100, 100, 100, 100, 100],
+    "discriminator.rounds": 40,
+    "discriminator.pool_size": 256,
+    "discriminator.refills": 1,
+    "discriminator.epochs": 1,
+}
+"""What ``--quick`` changes, in games that have more of these: a generator's update then costs under a second."""
 COLLAPSED = 3
 """Exit status of a run that the collapse watch has stopped: it has a model, and a reason."""
 
@@ -170,9 +179,11 @@ def set_budget(options: dict[str, Any], command: Command, name: str, likelihood:
     entry = registry.find(name)
     config = _config(entry, options)
     game: dict[str, Any] = options["game"]
-    opponent = getattr(config, "discriminator", None)
-    if command.quick and hasattr(opponent, "pool_size"):
-        game["discriminator"] = {**SMALL_OPPONENT, **game.get("discriminator", {})}
+    if command.quick:
+        for field, value in SMALL.items():
+            if _exceeds(config, field, value):
+                _put(game, field, value)
+        config = _config(entry, options)
     pretraining = getattr(config, "pretraining", None)
     pretrains = pretraining is not None and pretraining.epochs > 0
     starts_from_baseline = pretrains and getattr(config, "generator", None) == likelihood.generator
@@ -215,12 +226,21 @@ def _config(entry: registry.Entry, options: dict[str, Any]) -> Any:
     return train_command(entry, asked, entry.name).game
 
 
-def _put(options: dict[str, Any], field: str, value: str) -> None:
-    """``a.b=c`` into nested options."""
+def _exceeds(config: Any, field: str, value: Any) -> bool:
+    """Whether a config has the option ``a.b`` and more there than `value`; None stands for a whole corpus."""
+    for key in field.split("."):
+        if not hasattr(config, key):
+            return False
+        config = getattr(config, key)
+    return config is None or isinstance(config, tuple) or config > value
+
+
+def _put(options: dict[str, Any], field: str, value: Any) -> None:
+    """``a.b=c`` into nested options that do not say it yet; a text is read as YAML."""
     *path, last = field.split(".")
     for key in path:
         options = options.setdefault(key, {})
-    options[last] = yaml.safe_load(value)
+    options.setdefault(last, yaml.safe_load(value) if isinstance(value, str) else value)
 
 
 def _flags(name: str, options: dict[str, Any], folder: Path) -> list[str]:

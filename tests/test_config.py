@@ -32,7 +32,8 @@ def parse(*flags: str) -> TrainCommand:
 @pytest.fixture
 def preset(tmp_path: Path) -> Path:
     file = tmp_path / "mine.yaml"
-    file.write_text("seed: 5\ngame: {discriminator: {widths: [1, 2], filters: [4, 4]}, learning_rate: 2e-3}\ndata: {lower: true}\n")
+    game = "game: {discriminator: {widths: [1, 2], filters: [4, 4]}, learning_rate: 2e-3}"
+    file.write_text(f"seed: 5\n{game}\ndata: {{lower: true}}\n")
     return file
 
 

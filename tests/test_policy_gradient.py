@@ -1,12 +1,24 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 
 from tests.policies import ENDING, FIXED, TablePolicy, sentences
 from textgan.data.spec import NONE, TextSpec
 from textgan.networks.lstm import LSTMGenerator
-from textgan.policy_gradient import advantages, rank_rescaled, reinforce_loss, rollout_rewards
+from textgan.policy_gradient import (
+    advantages,
+    clipped_loss,
+    continued,
+    group_advantages,
+    kl_estimates,
+    rank_rescaled,
+    reinforce_loss,
+    rollout_rewards,
+    token_weights,
+)
 from textgan.sampling import draw, sample
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -98,6 +110,24 @@ def test_rewards_are_told_which_sentence_each_completes(max_rows):
     worth = torch.arange(9.0) + 1
     found = rollout_rewards(lstm(spec), spec, tokens, lambda rows, origins: worth[origins], 3, max_rows=max_rows)
     torch.testing.assert_close(found, (tokens != spec.pad) * worth[:, None])
+
+
+@pytest.mark.parametrize("spec", [FIXED, ENDING], ids=["fixed", "ending"])
+@pytest.mark.parametrize("given", [0, 1, 2, 3])
+def test_continued_sentences_keep_what_was_given_and_follow_the_policy_after_it(spec, given):
+    """Each completion comes as often as the policy writes it, by enumeration."""
+    torch.manual_seed(0)
+    policy, every, copies = TablePolicy(spec), sentences(spec), 2000
+    p = policy.log_probs(every).exp().detach()
+    begun = every[:: len(every) // 4]
+    rows = continued(policy, spec, begun, given, copies).view(len(begun), copies, -1)
+    for sentence, completed in zip(begun, rows, strict=True):
+        assert (completed[:, :given] == sentence[:given]).all()
+        for other, probabilities in zip(every, p, strict=True):
+            rate = (completed == other).all(1).float().mean().item()
+            alike = torch.equal(other[:given], sentence[:given])
+            expected = probabilities[given:][other[given:] != spec.pad].prod().item() if alike else 0.0
+            assert rate == pytest.approx(expected, abs=5 * (expected * (1 - expected) / copies) ** 0.5 + 1e-9)
 
 
 def test_a_baseline_of_the_callers_own_is_taken_off():
@@ -255,3 +285,96 @@ def test_equal_rewards_have_their_mean_rank():
     tied = rank_rescaled(torch.tensor([[1.0], [2.0], [1.0]]), everywhere[:3, :1])
     torch.testing.assert_close(tied[0], torch.tensor([12 * (0.5 - 2 / 3)]).sigmoid())
     assert torch.equal(tied[0], tied[2])
+
+
+def test_group_advantages_by_hand():
+    rewards = torch.tensor([[1.0, 2.0, 6.0], [4.0, 4.0, 4.0]])
+    deviation = ((4 + 1 + 9) / 3) ** 0.5
+    expected = torch.tensor([[-2.0, -1.0, 3.0], [0.0, 0.0, 0.0]])
+    torch.testing.assert_close(group_advantages(rewards, normalize=False), expected)
+    torch.testing.assert_close(group_advantages(rewards), expected / deviation)
+    assert torch.equal(group_advantages(torch.full((2, 3), 0.1)), torch.zeros(2, 3))
+
+
+SINGLE = TextSpec(4, 1, train_size=0, bos=0, eos=NONE, pad=NONE, unk=NONE)
+"""Four sentences of one word."""
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_groups_give_a_share_of_the_gradient_of_the_expected_reward(size):
+    """By enumeration of all groups: 1 - 1/N of it, as a sentence's own reward is in its group's mean."""
+    policy, every = TablePolicy(SINGLE), sentences(SINGLE)
+    worth, mask = torch.tensor([0.3, -1.0, 2.0, 0.7]), torch.ones(size, 1, dtype=torch.bool)
+    log_probs = policy.log_probs(every)
+    p = log_probs.exp().squeeze(1)
+    total = 0.0
+    for group in map(list, itertools.product(range(4), repeat=size)):
+        advantage = group_advantages(worth[None, group], normalize=False).T.double()
+        loss = clipped_loss(log_probs[group], log_probs[group], advantage, mask, 0.2)
+        total = total + p[group].prod().detach() * loss
+    found = torch.autograd.grad(-total, policy.table, retain_graph=True)[0]
+    expected = torch.autograd.grad((p * worth).sum(), policy.table)[0]
+    torch.testing.assert_close(found, (1 - 1 / size) * expected, rtol=1e-5, atol=1e-6)
+    assert expected.abs().max() > 0.01
+
+
+def test_a_ratio_is_clipped_where_it_would_pay_and_nowhere_else():
+    """By hand, e = 0.2: gains stop at 1.2 (or, where a word is to become rarer, at 0.8); losses do not."""
+    ratio = torch.tensor([[1.5, 1.5, 0.5, 0.5, 1.1, 3.0]])
+    advantage = torch.tensor([[2.0, -2.0, 2.0, -2.0, 2.0, 9.0]])
+    mask = torch.tensor([[True] * 5 + [False]])
+    log_probs = ratio.log().requires_grad_()
+    loss = clipped_loss(log_probs, torch.zeros(1, 6), advantage, mask, 0.2)
+    assert loss.item() == pytest.approx(-(1.2 * 2 - 1.5 * 2 + 0.5 * 2 - 0.8 * 2 + 1.1 * 2))
+    loss.backward()
+    torch.testing.assert_close(log_probs.grad, -torch.tensor([[0.0, -3.0, 1.0, 0.0, 2.2, 0.0]]))
+
+
+def test_where_nothing_has_changed_the_clipped_loss_has_the_gradient_of_reinforce():
+    log_probs = torch.randn(4, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    worth, mask = torch.randn(4, 3, generator=torch.Generator().manual_seed(1)), torch.ones(4, 3, dtype=torch.bool)
+    losses = clipped_loss(log_probs, log_probs.detach(), worth, mask, 0.2), reinforce_loss(log_probs, worth, mask)
+    found, expected = (torch.autograd.grad(loss, log_probs)[0] for loss in losses)
+    torch.testing.assert_close(found, expected)
+
+
+def divergence(p, q, every):
+    """KL of two policies over sentences, by enumeration."""
+    log_p, log_q = p.log_probs(every).sum(1), q.log_probs(every).sum(1)
+    return (log_p.exp() * (log_p - log_q)).sum()
+
+
+def of_all_sentences(p, q, every, kind):
+    """The mean of the summed estimates over the policy's own sentences, which are drawn without gradient."""
+    log_probs = p.log_probs(every)
+    estimates = kl_estimates(log_probs.float(), q.log_probs(every).float(), kind).double()
+    return (log_probs.sum(1).exp().detach() * estimates.sum(1)).sum()
+
+
+def test_k3_is_an_unbiased_estimate_of_the_divergence_and_never_negative():
+    p, q, every = TablePolicy(ENDING, 0), TablePolicy(ENDING, 1), sentences(ENDING)
+    expected = divergence(p, q, every).item()
+    assert of_all_sentences(p, q, every, "k3").item() == pytest.approx(expected, rel=1e-4)
+    assert expected > 0.1
+    assert of_all_sentences(p, q, every, "k2").item() != pytest.approx(expected, rel=0.05)
+    for kind in ("k2", "k3"):
+        assert (kl_estimates(p.log_probs(every).float(), q.log_probs(every).float(), kind) >= -1e-6).all()
+        assert torch.equal(kl_estimates(torch.ones(2, 3), torch.ones(2, 3), kind), torch.zeros(2, 3))
+
+
+def test_the_gradient_of_k2_is_that_of_the_divergence_and_that_of_k3_is_the_other_directions():
+    """At single words, where there is nothing later that the first word changes."""
+    p, q, every = TablePolicy(SINGLE, 0), TablePolicy(SINGLE, 1), sentences(SINGLE)
+    found = {kind: torch.autograd.grad(of_all_sentences(p, q, every, kind), p.table)[0] for kind in ("k2", "k3")}
+    forward = torch.autograd.grad(divergence(p, q, every), p.table)[0]
+    reverse = torch.autograd.grad(divergence(q, p, every), p.table)[0]
+    torch.testing.assert_close(found["k2"], forward, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(found["k3"], reverse, rtol=1e-4, atol=1e-6)
+    assert (forward - reverse).abs().max() > 0.01
+
+
+def test_tokens_weigh_by_their_answers_length_or_all_alike():
+    mask = torch.tensor([[True, True, False, False], [True, True, True, True], [False] * 4])
+    by_answer = torch.tensor([[0.5, 0.5, 0, 0], [0.25, 0.25, 0.25, 0.25], [0, 0, 0, 0]])
+    torch.testing.assert_close(token_weights(mask, "answer"), by_answer)
+    torch.testing.assert_close(token_weights(mask, "constant"), mask / 4)

@@ -305,6 +305,27 @@ def test_the_best_measurement_marks_its_checkpoint(tmp_path):
     assert store.steps() == [6, 17]
 
 
+def test_a_run_may_end_with_what_was_best(tmp_path):
+    """The networks are those of the best checkpoint, and the last scores are measured of them."""
+    values = iter([3.0, 1.0, 2.0, 5.0, 4.0, 1.5])
+    records, measured = [], []
+
+    def measure(game: Game, ends_stage: bool) -> Measurement:
+        measured.append(weights(game))
+        return Measurement({"loss": next(values)}, [{"kind": "test", "scores": {}}] if ends_stage else [])
+
+    config = TrainerConfig(device="cpu", evaluations=100, best="loss", final="best")
+    seed_everything(0)
+    trainer = Trainer(ToyGame(), Gaussian(), config, CheckpointStore(tmp_path), records.append, measure)
+    trainer.play()
+    assert_bitwise_equal(weights(trainer.game), measured[1])
+    assert_bitwise_equal(measured[-1], measured[1])
+    assert [r["message"] for r in records if r["kind"] == "event"] == [
+        "went back to the best checkpoint, step 6: loss 1"
+    ]
+    assert (records[-1]["kind"], records[-1]["stage"]) == ("test", "adversarial")
+
+
 def test_the_watch_warns_in_the_log():
     records = []
     seed_everything(0)

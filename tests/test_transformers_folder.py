@@ -20,7 +20,7 @@ from textgan.stories import StoryEnder
 from textgan.train import main as train_main
 
 PROMPT = "say red dog 5\n  now"
-ANSWERS = ["red dog", "there is\n\tnone", "cow"]
+ANSWERS = ["red dog", "red\n  dog now", "cow"]
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +98,7 @@ def test_the_readme_of_an_export_says_how_the_prompt_is_read(runs: dict[str, Pat
         assert names["read"]["input_ids"].tolist() == [[begin, *[i - 4 for i in row]]]  # type: ignore[index]
 
 
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")  # of transformers to peft
 def test_an_adapter_is_exported_alone_and_opened_on_its_model(runs: dict[str, Path], tmp_path: Path) -> None:
     export_main([str(runs["adapted"]), str(tmp_path / "adapter"), "--adapter"])
     merged = export(runs["adapted"], tmp_path / "merged", False)
@@ -111,7 +112,7 @@ def test_an_adapter_is_exported_alone_and_opened_on_its_model(runs: dict[str, Pa
 
 
 def test_a_run_with_adapters_keeps_what_they_adapt_once(runs: dict[str, Path], model: Path, tmp_path: Path) -> None:
-    """Its checkpoints are small, its model's own weights lie beside them, and it answers when the model's folder is gone."""
+    """Its checkpoints are small, the model's own weights lie beside them, and it needs the model's folder no more."""
     run = Run.open(runs["adapted"])
     game = open_game(run).game
     names = [name for name in game.state_dict() if name.startswith("generator.")]
@@ -167,7 +168,7 @@ def test_a_model_of_random_weights_is_exported_with_our_tokenizer(
 def test_what_cannot_be_exported_is_refused(tiny_run: Path, runs: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"is a run of seqgan whose generator is not a transformers model; .* hf:PATH"):
         export(tiny_run, tmp_path / "a", False)
-    with pytest.raises(UserError, match="has no adapter: game.lora is 0 there"):
+    with pytest.raises(UserError, match=r"has no adapter: game.lora is 0 there"):
         export(runs["whole"], tmp_path / "a", True)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").touch()

@@ -10,7 +10,7 @@ import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-WORDS = "red green blue big small cat dog cow sits runs sleeps here there now".split()
+WORDS = ["red", "green", "blue", "big", "small", "cat", "dog", "cow", "sits", "runs", "sleeps", "here", "there", "now"]
 CHAT = (
     "{% for m in messages %}<|start|>{{ m['role'] }}\n{{ m['content'] }}<|end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|start|>assistant\n{% endif %}"
@@ -55,11 +55,12 @@ def model_folder(folder: Path, kind: str = "llama", **more: Any) -> Path:
 
 
 def prompts_file(path: Path, n: int = 160) -> Path:
-    """Different prompts, of two lines; the answer repeats one word of each."""
+    """Different prompts, of two lines, and answers of one or two."""
     lines = []
     for i in range(n):
         words = [WORDS[(i * 7 + i // 14) % 14], WORDS[(i // 14) % 14], WORDS[(i * 3) % 14]]
-        lines.append({"prompt": f"say {' '.join(words)} {i}\n  now", "answer": f"{words[0]} {words[2]}"})
+        answer = f"{words[0]} {words[2]}" if i % 9 else f"{words[0]}\n  {words[2]} here now"
+        lines.append({"prompt": f"say {' '.join(words)} {i}\n  now", "answer": answer})
     path.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
     return path
 

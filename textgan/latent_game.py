@@ -29,7 +29,7 @@ from textgan.networks.modes import evaluating
 from textgan.relaxation import Relaxed, relaxed_sample
 from textgan.sampling import sample
 
-LIKELIEST = 1e-6
+LIKELIEST = 1e-9
 """A temperature at which the likeliest word is drawn."""
 WIDTHS = (0.5, 1.0, 2.0)
 """Bandwidths of the autoencoder's kernels, in units of the root of the code's mean squared length."""

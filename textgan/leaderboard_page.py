@@ -14,8 +14,8 @@ from textgan.leaderboard import Row, as_text, interval
 COLUMNS = (
     "nll-oracle", "nll-test", "kl-oracle-model", "kl-model-oracle", "gain in kl-oracle-model",
     "gain in kl-model-oracle", "bleu-2", "bleu-3", "bleu-4", "bleu-5", "self-bleu-2", "self-bleu-3", "self-bleu-4",
-    "self-bleu-5", "distinct-2", "unique", "novelty", "repetition", "reverse-ppl", "forward-ppl", "fed", "mmd-rbf",
-    "mauve", "1nn", "precision", "recall", "category-accuracy",
+    "self-bleu-5", "distinct-2", "unique", "novelty", "repetition", "reverse-ppl", "forward-ppl", "frechet-distance",
+    "mmd-rbf", "mauve", "1nn-accuracy", "precision", "recall", "category-accuracy",
 )  # fmt: skip
 """Metrics that have a column, where any row has them, in this order. All others are in the results file."""
 

@@ -226,9 +226,7 @@ def clipped_loss(
     return -(worth * mask).sum() / len(log_probs)
 
 
-def group_advantages(
-    rewards: Float[Tensor, "groups size"], normalize: bool = True
-) -> Float[Tensor, "groups size"]:
+def group_advantages(rewards: Float[Tensor, "groups size"], normalize: bool = True) -> Float[Tensor, "groups size"]:
     """How much better each sentence of a group is than its group: (r - mean) / std, both over the group.
 
     GRPO's (Shao et al., 2024; arXiv 2402.03300, section 4.1.1), with the standard deviation of the group as it is, not

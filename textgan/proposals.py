@@ -22,9 +22,9 @@ from textgan.sampling import rows_at_once, sample
 class ProposalConfig:
     """Where sentences are drawn: a share of them from the generator p as it is, the others near its mode."""
 
-    temperature: float = 0.5
+    temperature: float = 0.9
     """Temperature at which the others are drawn."""
-    top_p: float = 0.9
+    top_p: float = 1.0
     """Nucleus to which the others' words are cut, in (0, 1]. 1: all words."""
     warm: float = 0.1
     """Share that is drawn from p, in [0, 1]; above 0 where a nucleus makes sentences impossible otherwise."""
@@ -44,39 +44,48 @@ class Proposed(NamedTuple):
     tokens: Tensor
     """``(n, T)``."""
     log_q: Tensor
-    """``(n,)``: log of the density of the whole sample, in nats."""
+    """``(n, T)``: log q(y_t | y_<t) in nats of each word, 0 at padding; their sum is log of the sample's density."""
 
 
 @torch.no_grad()
 def propose(generator: TextGenerator, spec: TextSpec, n: int, config: ProposalConfig) -> Proposed:
-    """`n` sentences, the first ``ceil(warm * n)`` of which are drawn from p.
+    """`n` sentences in random order, ``ceil(warm * n)`` of which are drawn from p.
 
     For any f, the mean of f(y) p(y) / q(y) over such a sample has the expectation of f under p (Veach and Guibas 1995,
-    the balance heuristic). With a density in place of a draw for each sentence, weights are at most 1 / warm.
+    the balance heuristic). With a share in place of a lot for each sentence the sample is a little more even.
     """
     warm = math.ceil(config.warm * n)
     with evaluating(generator):
         cold_policy = filtered(generator, config.temperature, top_p=config.top_p)
         parts = [(generator, warm), (cold_policy, n - warm)]
         tokens = torch.cat([sample(policy, spec, rows) for policy, rows in parts if rows])
+        tokens = tokens[torch.randperm(n, device=tokens.device)]
         return Proposed(tokens, mixture_log_probs(generator, tokens, config, warm / n))
 
 
 def mixture_log_probs(
     generator: TextGenerator, tokens: Int[Tensor, "n length"], config: ProposalConfig, warm: float
-) -> Float[Tensor, " n"]:
-    """log q(y) in nats, q = warm p + (1 - warm) f, where f draws each word by ``filter_logits``."""
-    log_p = generator.log_probs(tokens).sum(1)
+) -> Float[Tensor, "n length"]:
+    """log q(y_t | y_<t) in nats, where q(y) = warm p(y) + (1 - warm) f(y) and f draws each word by ``filter_logits``.
+
+    What was read tells whether the sentence is one of p or of f, so it is not the mixture of the two at each word::
+
+        q(y_t | y_<t) = q(y_1..t) / q(y_1..t-1)
+    """
+    log_p = generator.log_probs(tokens)
     if warm == 1:
         return log_p
-    cold = cold_log_probs(generator, tokens, config) + math.log(1 - warm)
-    return torch.logaddexp(log_p + math.log(warm), cold) if warm else cold
+    log_f = cold_log_probs(generator, tokens, config)
+    if warm == 0:
+        return log_f
+    so_far = torch.logaddexp(log_p.cumsum(1) + math.log(warm), log_f.cumsum(1) + math.log(1 - warm))
+    return so_far.diff(dim=1, prepend=torch.zeros_like(so_far[:, :1]))
 
 
 def cold_log_probs(
     generator: TextGenerator, tokens: Int[Tensor, "n length"], config: ProposalConfig
-) -> Float[Tensor, " n"]:
-    """log f(y): -inf for sentences with a word outside the nucleus."""
+) -> Float[Tensor, "n length"]:
+    """log f(y_t | y_<t): -inf for a word outside the nucleus, 0 at padding."""
     mask = tokens != generator.spec.pad
     rows = rows_at_once(generator.spec.vocab_size, tokens.device)
     found = []
@@ -84,4 +93,9 @@ def cold_log_probs(
         logits = filter_logits(generator.vocabulary(outputs), config.temperature, top_p=config.top_p)
         found.append(logits.log_softmax(-1).gather(1, words[:, None]).squeeze(1))
     values = torch.cat(found)
-    return values.new_zeros(tokens.shape).masked_scatter(mask, values).sum(1)
+    return values.new_zeros(tokens.shape).masked_scatter(mask, values)
+
+
+def effective_share(weights: Float[Tensor, " n"]) -> Float[Tensor, ""]:
+    """(sum w)^2 / (n sum w^2): 1 where all weigh the same, 1/n where one alone counts."""
+    return weights.sum().square() / (len(weights) * weights.square().sum())

@@ -1,8 +1,8 @@
 """A discriminator of answers that is a reward model, and the games that have one.
 
 It learns from preferences: that a human's (or a teacher's) answer y to the prompt x is better than the generator's, y'.
-By Bradley and Terry (1952) the probability of it is s(D(x, y) - D(x, y')), s = sigmoid, which is also a softmax over the
-pair of scores, and the loss of a relativistic discriminator::
+By Bradley and Terry (1952) the probability of it is s(D(x, y) - D(x, y')), s = sigmoid, which is a softmax over the
+pair of scores; the loss is that of a relativistic discriminator::
 
     L_D = -E log s(D(x, y) - D(x, y'))
 

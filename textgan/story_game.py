@@ -18,7 +18,7 @@ from textgan.text_game import Pretraining
 
 
 class StoryGame(Game):
-    """A game of one generator that ends stories, or answers prompts. A subclass adds opponents and the order of play."""
+    """A game of one generator that ends stories or answers prompts. A subclass adds opponents and the order of play."""
 
     data = "stories"
     spec: StorySpec

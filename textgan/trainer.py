@@ -57,6 +57,8 @@ class TrainerConfig:
     """Newest checkpoints kept, beside the best."""
     best: str | None = None
     """Metric whose lowest value marks the best checkpoint. None: what the data's evaluation says."""
+    final: Literal["last", "best"] = "last"
+    """Which networks the run ends with: those of the last step, or those of the best checkpoint (early stopping)."""
     collapse: CollapseConfig = field(default_factory=CollapseConfig)
 
     def __post_init__(self) -> None:
@@ -169,6 +171,8 @@ class Trainer:
                     self._event(place, f"stopped by signal {signals.received}")
                     raise Interrupted(signals.received)
                 place = following
+            if self._config.final == "best":
+                self._return_to_best()
 
     def resume(self) -> bool:
         """Continue from the newest whole checkpoint; False if there is none.
@@ -317,6 +321,18 @@ class Trainer:
         for record in measurement.records:
             self._record(place, **record)
         return measurement.values
+
+    def _return_to_best(self) -> None:
+        """What was best becomes what the run ends with, and its last scores are of it."""
+        best = self._checkpoints.best if self._checkpoints else None
+        if best is None or best["step"] == self.step:
+            return
+        assert self._checkpoints is not None
+        self._learned.load_state_dict(self._checkpoints.load_step(best["step"]))
+        end = Place(len(self.stages) - 1, max(0, self.stages[-1].rounds - 1))
+        said = f"went back to the best checkpoint, step {best['step']:,}: {best['metric']} {best['value']:.4g}"
+        self._event(end, said)
+        self._measured(end, ends_stage=True)
 
     def _save(self, is_best: bool) -> None:
         if self._checkpoints is None:

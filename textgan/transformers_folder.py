@@ -32,8 +32,8 @@ def export(run: Run, folder: Path, adapter: bool = False) -> Path:
     network = _transformers_model(opened.game)
     if network is None:
         raise UserError(
-            f"{run.folder} is a run of {opened.name} whose generator is not a transformers model; runs with a generator "
-            "hf:PATH are accepted"
+            f"{run.folder} is a run of {opened.name} whose generator is not a transformers model; runs with a "
+            "generator hf:PATH are accepted"
         )
     if adapter and not network.lora:
         raise UserError(f"{run.folder} has no adapter: game.lora is 0 there; leave --adapter out")
@@ -71,7 +71,8 @@ def _readme(opened: Opened, network: PretrainedGenerator, adapter: bool) -> str:
     if chat:
         read = [
             'said = [{"role": "user", "content": prompt}]',
-            'read = tokenizer.apply_chat_template(said, add_generation_prompt=True, return_tensors="pt", return_dict=True)',
+            'how = {"add_generation_prompt": True, "return_tensors": "pt", "return_dict": True}',
+            "read = tokenizer.apply_chat_template(said, **how)",
         ]
     else:
         space = " " if isinstance(tokenizer, PretrainedTokenizer) and tokenizer.cuts_after_a_space else ""

@@ -133,3 +133,65 @@ def test_too_few_stories_say_so_with_numbers(tmp_path: Path) -> None:
     held_out = write(tmp_path / "b.csv", [story(1)])
     with pytest.raises(UserError, match=r"left out as not new: 0 duplicates, 1 that repeat training stories"):
         open_stories(path, DataConfig(held_out=held_out))
+
+
+def prompts(path: Path, n: int = 300) -> str:
+    """Prompts of six words and answers of three, all different; W0 to W9 come at the end of each in turn."""
+    with path.open("w", encoding="utf-8") as file:
+        for i in range(n):
+            a, b, c = (LETTERS[int(digit)] for digit in f"{i:03}")
+            pair = {"prompt": f"{a} {b} {c}\n{b} {a} W{i % 10}", "answer": f"{a} {c} V{i % 10}"}
+            file.write(json.dumps(pair) + "\n")
+    return str(path)
+
+
+def test_prompts_with_answers_are_stories_of_one_sentence(tmp_path: Path) -> None:
+    corpus = open_stories(prompts(tmp_path / "a.jsonl"), DataConfig(limit=200))
+    spec, report = corpus.spec, corpus.report
+    assert (spec.sentences, spec.sentence_length, spec.length) == (1, 6, 4)
+    assert report.sentences == 1
+    assert report.train + report.valid + report.test == 200
+    batch, told = corpus.train.batch(), corpus.train.stories()
+    assert batch.context.shape == (len(told), 1, 6)
+    decode = corpus.tokenizer.decode
+    assert [decode(row) for row in batch.context[:, 0].tolist()] == [" ".join(s.sentences[0].split()) for s in told]
+    assert [decode(row) for row in batch.ending.tolist()] == [s.ending for s in told]
+    assert report.lines()[1] == (
+        "200 prompts with answers read; 0 with a prompt longer than 32 or an answer longer than 32 tokens, shortened"
+    )
+    assert report.lines()[-1] == "6.0 tokens a prompt, at most 6; 3.0 an answer, at most 3"
+
+
+def test_prompts_have_a_limit_of_their_own(tmp_path: Path) -> None:
+    path = prompts(tmp_path / "a.jsonl")
+    corpus = open_stories(path, DataConfig(max_length=2, max_prompt=5))
+    assert (corpus.spec.sentence_length, corpus.spec.length) == (5, 3)
+    assert corpus.report.too_long == 300
+    assert corpus.tokenizer.encode_batch(["W1", "V1"]) == [[UNK], [UNK]]
+    whole = open_stories(path, DataConfig(max_length=2, max_prompt=6, limit=250))
+    assert whole.tokenizer.encode_batch(["W1"]) != [[UNK]]
+    with pytest.raises(UserError, match=r"300 prompts|of 300 read .* 300 longer than max_length"):
+        open_stories(path, DataConfig(max_prompt=5, too_long="drop"))
+
+
+def test_equal_prompts_share_a_split_and_are_held_out_once(tmp_path: Path) -> None:
+    first = Path(prompts(tmp_path / "a.jsonl")).read_text()
+    (tmp_path / "b.jsonl").write_text(first + first.replace('"answer": "', '"answer": "X '))
+    report = open_stories(str(tmp_path / "b.jsonl")).report
+    assert report.train % 2 == 0
+    assert report.train // 2 + report.valid + report.test == 300
+    assert report.held_out_duplicates == report.valid + report.test
+
+
+def test_stories_and_prompts_do_not_mix_and_options_of_prompts_are_for_prompts(tmp_path: Path) -> None:
+    path = Path(prompts(tmp_path / "a.jsonl", 50))
+    sentences = [*story(1).sentences, story(1).ending]
+    path.write_text(path.read_text() + json.dumps({"sentences": sentences, "id": "S"}) + "\n")
+    message = (
+        r"(story 'S': 4 sentences before its ending, where others have 1|1 sentences .* others have 4): either stories"
+    )
+    with pytest.raises(UserError, match=message):
+        open_stories(str(path))
+    stories_file = write(tmp_path / "b.csv", [story(i) for i in range(50)])
+    with pytest.raises(UserError, match="max_prompt is 9; it is for prompts with answers, not for stories"):
+        open_stories(stories_file, DataConfig(max_prompt=9))

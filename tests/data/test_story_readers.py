@@ -72,6 +72,29 @@ def test_all_kinds_of_objects_are_read(tmp_path: Path, record: dict[str, object]
     assert stories(path) == [STORY, Story(STORY.sentences, STORY.ending, "7")]
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"prompt": "Why?\r\n  Say.", "answer": "So.\n\tAnd so. "},
+        {"Question": " Why?\n  Say.", "Completion": "So.\n\tAnd so."},
+        {"instruction": "Why?", "input": "  Say.", "output": "So.\n\tAnd so."},
+        {"instruction": "Why?\n  Say.", "input": "", "response": "So.\n\tAnd so.", "other": 3},
+    ],
+)
+def test_a_prompt_with_an_answer_is_a_story_of_one_text_that_keeps_its_lines(
+    tmp_path: Path, record: dict[str, object]
+) -> None:
+    path = write(tmp_path / "a.jsonl", json.dumps({**record, "id": "7"}))
+    prompt = "Why?\nSay." if record.get("input") else "Why?\n  Say."
+    assert stories(path) == [Story((prompt,), "So.\n\tAnd so.", "7")]
+
+
+def test_prompts_are_read_from_tables_too(tmp_path: Path) -> None:
+    story = Story(("Why?\n  Say.",), "So, so.")
+    assert stories(write(tmp_path / "a.csv", "Prompt,Answer", '"Why?\n  Say.","So, so."')) == [story]
+    assert stories(write(tmp_path / "a.tsv", "question\tanswer", "Why?\tSo, so.")) == [Story(("Why?",), "So, so.")]
+
+
 @pytest.mark.parametrize("glue", [" ", "\t"])
 def test_a_text_file_has_a_story_a_line(tmp_path: Path, glue: str) -> None:
     assert stories(write(tmp_path / "a.txt", glue.join(FIVE), " ", glue.join(FIVE))) == [STORY, STORY]
@@ -103,6 +126,18 @@ def line(record: object) -> str:
         ("a.csv", [HEADER, ROW, ROW.replace("It ran off.", " ")], "line 3: sentence2 is empty"),
         ("a.csv", [HEADER, ROW.rpartition(",")[0]], "line 2: 6 columns where the first line has 7"),
         ("a.csv", [HEADER.rpartition(",")[0], ROW.rpartition(",")[0]], "line 2: sentence5 missing; sentence1 to"),
+        (
+            "a.jsonl",
+            ['{"prompt": "a"}'],
+            "line 1: answer or response or completion or output missing; a prompt and its",
+        ),
+        ("a.jsonl", ['{"answer": "a"}'], "line 1: prompt or question or instruction missing; a prompt and its answer"),
+        (
+            "a.jsonl",
+            ['{"prompt": "a", "answer": " "}'],
+            "line 1: answer is empty; a prompt and its answer are accepted",
+        ),
+        ("a.jsonl", ['{"prompt": ["a"], "answer": "b"}'], "line 1: prompt is not text but list"),
         ("a.csv", ["a,b", "c,d"], "line 2: no story: sentence1 to sentence5, or InputSentence1 .* found: a, b$"),
         ("a.csv", [CLOZE_HEADER, CLOZE_ROW[:-1] + "3"], "line 2: AnswerRightEnding is '3'; 1, 2 or nothing"),
         ("a.jsonl", ["[]"], "line 1: a JSON object is expected, not list"),

@@ -306,6 +306,69 @@ class TestPretrained:
         assert found.signature == PretrainedTokenizer.of_folder(tmp_path, lower=True).signature
 
 
+CHAT = "{% for m in messages %}<|start|>{{ m.role }}: {{ m.content }}{% endfor %}{% if add_generation_prompt %}!<|end|>"
+CHAT += "{% endif %}"
+
+
+class TestChatTemplate:
+    def folder(self, path: Path, template: str = CHAT) -> Path:
+        folder = model_folder(path, "bytes")
+        theirs = transformers.AutoTokenizer.from_pretrained(folder)
+        theirs.chat_template = template
+        theirs.save_pretrained(folder)
+        return folder
+
+    def test_a_prompt_is_what_transformers_makes_of_it(self, tmp_path: Path) -> None:
+        """But for the begin mark, which a generator reads by itself; and what looks like a mark in it is text."""
+        ours = PretrainedTokenizer.of_folder(self.folder(tmp_path), chat=True)
+        theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+        for text in ["a cat sits.", "two\n  lines", "x"]:
+            said = [{"role": "user", "content": text}]
+            expected = theirs.apply_chat_template(said, add_generation_prompt=True, return_dict=True)["input_ids"]
+            assert expected[0] == 0
+            assert ours.encode_prompts([text]) == [[i + 4 for i in expected[1:]]]
+            plain = theirs(text, add_special_tokens=False, truncation=False, padding=False)["input_ids"]
+            assert ours.encode_batch([text]) == [[i + 4 for i in plain]]
+        (row,) = ours.encode_prompts(["a <|end|> b"])
+        assert row.count(1 + 4) == 1
+        assert ours.encode_prompts([""]) == [[]]
+
+    def test_a_long_prompt_is_cut_and_not_its_template(self, tmp_path: Path) -> None:
+        ours = PretrainedTokenizer.of_folder(self.folder(tmp_path), chat=True)
+        (row,) = ours.encode_prompts(["a cat sits."])
+        before, after = len(ours.template.before), len(ours.template.after)
+        short = ours.shortened(row, len(row) - 2)
+        assert short == [*row[: -after - 2], *row[-after:]]
+        assert ours.shortened(row, len(row)) == row
+        assert ours.shortened(short, len(short)) == short
+        with pytest.raises(UserError, match=rf"max_prompt 3: more are needed, .* template has {before + after} tokens"):
+            ours.shortened(row, 3)
+
+    def test_it_is_kept_in_the_file(self, tmp_path: Path) -> None:
+        ours = PretrainedTokenizer.of_folder(self.folder(tmp_path / "model"), chat=True)
+        ours.save(tmp_path / "tokenizer.json")
+        again = Tokenizer.load(tmp_path / "tokenizer.json")
+        assert again.encode_prompts(["a cat"]) == ours.encode_prompts(["a cat"])
+        assert again.encode_batch(["a cat"]) == ours.encode_batch(["a cat"])
+
+    def test_a_tokenizer_without_one_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(UserError, match="has no chat template, and chat_template is on: leave it out"):
+            PretrainedTokenizer.of_folder(model_folder(tmp_path, "bytes"), chat=True)
+        with pytest.raises(UserError, match="chat_template is on, and tokenizer 'word' has none: hf:PATH may have"):
+            resolve(DataConfig(chat_template=True), {})
+        twice = self.folder(tmp_path, CHAT.replace("{{ m.content }}", "{{ m.content * 2 }}"))
+        with pytest.raises(UserError, match="has what the user says 2 times; once is accepted"):
+            PretrainedTokenizer.of_folder(twice, chat=True)
+
+
+def test_a_models_tokens_keep_lines_and_indents(tmp_path: Path) -> None:
+    ours = PretrainedTokenizer.of_folder(model_folder(tmp_path, "bytes"))
+    text = "def  f(x):\n    return  x\n\n\tdone  "
+    kept = "def f(x):\n    return x\n\n\tdone"
+    assert ours.normalize(text) == ours.normalize(kept) == kept
+    assert ours.decode(ours.encode_batch([text])[0]) == kept
+
+
 def test_bytes_of_any_text_come_back(tmp_path: Path) -> None:
     ours = PretrainedTokenizer.of_folder(model_folder(tmp_path, "bytes"))
     for text in random_texts(300, seed=4):

@@ -32,7 +32,7 @@ def world(spec, **changes) -> GCN:
 def fill(game: GCN, every: Tensor) -> None:
     """Put in all sentences once: a sample of the uniform proposal without error."""
     game.proposed.add(every)
-    game.weights.add(game._weigh(every, torch.zeros(len(every))))
+    game.weights.add(game._weigh(every, torch.zeros(every.shape)))
 
 
 @every_world
@@ -53,8 +53,8 @@ def test_the_gradient_is_that_of_kl_to_the_target(spec):
 def test_weights_undo_the_proposal(spec):
     """Each sentence at the rate at which it is proposed, weighed, is back at its rate under p D."""
     game, every = world(spec), sentences(spec)
-    log_r = mixture_log_probs(game.generator, every, ProposalConfig(0.5, 0.7, 0.3), 0.3).detach()
-    weights = game._weigh(every, log_r)
+    words = mixture_log_probs(game.generator, every, ProposalConfig(0.5, 0.7, 0.3), 0.3).detach()
+    weights, log_r = game._weigh(every, words), words.sum(1)
     with torch.no_grad():
         target = game.generator.probabilities() * game.opponent.network(every).sigmoid()
     weighed = weights.double() * log_r.exp().double()
@@ -69,7 +69,7 @@ def test_weights_have_a_mean_of_one_whatever_their_scale():
 
 
 def test_a_round_draws_weighs_and_keeps_its_sentences_together():
-    game = world(ENDING, samples=40)
+    game = world(ENDING, samples=40, proposal=ProposalConfig(0.5, 0.8, 0.1))
     with torch.no_grad():
         game._propose(TURN)
     tokens, weights = game.proposed.items.long(), game.weights.items
@@ -79,7 +79,7 @@ def test_a_round_draws_weighs_and_keeps_its_sentences_together():
     by_hand = -(weights[:7] * game.generator.log_probs(tokens[:7]).sum(1)).mean()
     loss = game._fit(tokens[:7], TURN)
     torch.testing.assert_close(loss.terms["weighted_nll"], by_hand)
-    torch.testing.assert_close(loss.info["effective_samples"], weights.sum() ** 2 / (weights**2).sum())
+    torch.testing.assert_close(loss.info["effective_share"], weights.sum() ** 2 / (weights**2).sum() / 40)
 
 
 def test_a_constant_discriminator_leaves_the_generator_where_it_is():

@@ -36,7 +36,9 @@ def test_fakes_are_relaxed_at_the_turns_temperature_and_read_as_said(feedback):
     fake = game._fakes(6, turn)
     seed_everything(1)
     with evaluating(game.generator):
-        expected = relaxed_sample(game.generator, SPEC, 6, (TINY.first_temperature * TINY.last_temperature) ** 0.5, feedback)
+        expected = relaxed_sample(
+            game.generator, SPEC, 6, (TINY.first_temperature * TINY.last_temperature) ** 0.5, feedback
+        )
     assert torch.equal(fake.words, expected.words)
 
 

@@ -145,7 +145,7 @@ def test_dropout_is_off_while_it_rewards_and_is_as_before_afterwards():
 
 def test_the_likelihood_is_the_cross_entropy_of_the_human_ending():
     played, real = game(dropout=0.0).eval(), batch()
-    loss = played._likelihood(real, TURN).terms["nll"]
+    loss = played.likelihood(real, TURN).terms["nll"]
     total, count = 0.0, 0
     for context, ending in zip(real.context, real.ending, strict=True):
         policy = played.policy(context[None])

@@ -188,7 +188,9 @@ def test_a_config_that_cannot_be_built_is_refused(changes, message):
 
 def test_a_pretrained_model_takes_no_condition_and_no_sentences_without_end():
     config = GeneratorConfig(kind="hf:nowhere")
-    with pytest.raises(UserError, match="this game's generator is under a condition: lstm, tied, relational, transformer"):
+    with pytest.raises(
+        UserError, match="this game's generator is under a condition: lstm, tied, relational, transformer"
+    ):
         text_generator(config, ENDING, condition=2)
     with pytest.raises(UserError, match="it needs sentences that end"):
         text_generator(config, FIXED)

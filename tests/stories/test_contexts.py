@@ -46,3 +46,15 @@ def test_a_long_value_is_not_shown_whole() -> None:
     with pytest.raises(UserError) as error:
         as_contexts(["x" * 10_000], 4)
     assert len(str(error.value)) < 200
+
+
+def test_a_prompt_is_any_text_and_stays_as_it_is() -> None:
+    text = "Two sentences. Of code:\n    1 + 2"
+    assert as_contexts(text, 1) == ([(text,)], True)
+    assert as_contexts([text, "42", (text,)], 1) == ([(text,), ("42",), (text,)], False)
+    for given, said in [
+        (" ", "the context is empty"),
+        ([text, "?!"], r"context 2 is '\?!', in which there is no word"),
+    ]:
+        with pytest.raises(UserError, match=said):
+            as_contexts(given, 1)

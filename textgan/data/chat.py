@@ -11,11 +11,13 @@ _SAID = "\ue000said\ue001"
 
 
 class ChatTemplate(NamedTuple):
-    """Token ids of the model's around a prompt; the answer follows."""
+    """What stands around a prompt; the answer follows."""
 
     before: list[int]
-    """Without the mark that a text begins with, which a generator reads anyway."""
+    """Token ids of the model's, without the mark that a text begins with, which a generator reads anyway."""
     after: list[int]
+    space: str
+    """Spaces between `before` and the prompt, which may be part of the prompt's first token."""
 
 
 def chat_template(theirs: Any, name: str) -> ChatTemplate:
@@ -33,5 +35,6 @@ def chat_template(theirs: Any, name: str) -> ChatTemplate:
     parts = text.split(_SAID)
     if len(parts) != 2:
         raise UserError(f"the chat template of {name} has what the user says {len(parts) - 1} times; once is accepted")
-    before, after = (theirs(part, add_special_tokens=False)["input_ids"] for part in parts)
-    return ChatTemplate(before[1:] if before[:1] == [theirs.bos_token_id] else before, after)
+    space = parts[0][len(parts[0].rstrip(" ")) :]
+    before, after = (theirs(part, add_special_tokens=False)["input_ids"] for part in (parts[0].rstrip(" "), parts[1]))
+    return ChatTemplate(before[1:] if before[:1] == [theirs.bos_token_id] else before, after, space)

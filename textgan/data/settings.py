@@ -43,7 +43,8 @@ class DataConfig:
     held_out: str | None = None
     """Another corpus, split in this proportion into validation and test; the first is all training. Default: none."""
     chat_template: bool | None = None
-    """Put prompts into the chat template that comes with the tokenizer hf:PATH, as what the user says. Default: False."""
+    """Put prompts, as what the user says, into the chat template that comes with the tokenizer hf:PATH. Default: False.
+    """
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,9 @@ class Settings(DataConfig):
         if self.tokenizer not in get_args(Kind) and not self.tokenizer.startswith(PRETRAINED):
             raise UserError(f"tokenizer {self.tokenizer!r}: word, char, bpe or {PRETRAINED}PATH is accepted")
         if self.chat_template and not self.tokenizer.startswith(PRETRAINED):
-            raise UserError(f"chat_template is on, and tokenizer {self.tokenizer!r} has none: {PRETRAINED}PATH may have")
+            raise UserError(
+                f"chat_template is on, and tokenizer {self.tokenizer!r} has none: {PRETRAINED}PATH may have"
+            )
         for name in ("max_length", "max_prompt", "limit"):
             value = getattr(self, name)
             if value is not None and value < 1:

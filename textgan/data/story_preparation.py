@@ -193,8 +193,8 @@ def _sentences_of_a_context(files: Iterable[Path]) -> int:
         sentences = sentences or len(story.sentences)
         if len(story.sentences) != sentences:
             raise UserError(
-                f"story {story.name or story.sentences[0]!r}: {len(story.sentences)} sentences before its ending, where "
-                f"others have {sentences}: either stories or prompts with answers are accepted"
+                f"story {story.name or story.sentences[0]!r}: {len(story.sentences)} sentences before its ending, "
+                f"where others have {sentences}: either stories or prompts with answers are accepted"
             )
     return sentences
 

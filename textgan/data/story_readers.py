@@ -6,8 +6,8 @@ shapes of a record are a story: ``sentence1`` to ``sentence5`` (the official CSV
 endings ``RandomFifthSentenceQuiz1`` and ``2`` and ``AnswerRightEnding`` (the cloze CSV), and ``sentences``, or
 ``context`` with ``ending`` (JSONL). A text file has one story a line: five sentences, or five columns between tabs.
 
-A ``prompt`` with its ``answer`` is a story whose context is one text, however many sentences that has. The prompt may be
-called ``question`` or ``instruction`` (to which an ``input`` is added, a line below), the answer ``response``,
+A ``prompt`` with its ``answer`` is a story whose context is one text, however many sentences that has. The prompt may
+be called ``question`` or ``instruction`` (to which an ``input`` is added, a line below), the answer ``response``,
 ``completion`` or ``output``. Both keep their lines and indents.
 """
 

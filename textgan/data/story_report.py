@@ -8,7 +8,8 @@ from typing import Any
 
 @dataclass(frozen=True)
 class StoryReport:
-    """Counts of stories, or of prompts with answers, unless said otherwise. With held-out data of its own, both sources are counted together."""
+    """Counts of stories, or of prompts with answers, unless said otherwise. With held-out data of its own, both sources
+    are counted together."""
 
     corpus: str
     title: str

@@ -191,7 +191,7 @@ class PretrainedTokenizer(Tokenizer):
             self._strings[i + len(MARKS)] = string
         self.template = template
         self._before = ""
-        first, second, both = (self._encode([text])[0].ids for text in ("a", "b", "a b"))
+        first, second, both = (self._encode([text], "")[0].ids for text in ("a", "b", "a b"))
         if both != first + second and template is None:
             self._before = " "
 
@@ -234,19 +234,18 @@ class PretrainedTokenizer(Tokenizer):
 
     def words(self, text: str) -> list[str]:
         """The token strings of a text, as the model has them."""
-        return [self._strings[m + len(MARKS)] for m in self._encode([text])[0].ids]
+        return [self._strings[m + len(MARKS)] for m in self._encode([text], self._before)[0].ids]
 
     def encode_batch(self, texts: list[str]) -> list[list[int]]:
         """The token ids of each text. No marks are added."""
-        return [[i for m in encoding.ids if (i := self._id(m)) is not None] for encoding in self._encode(texts)]
+        return self._ids(texts, self._before)
 
     def encode_prompts(self, texts: list[str]) -> list[list[int]]:
         """The token ids of each text, in the chat template if there is one; nothing around an empty text."""
-        rows = self.encode_batch(texts)
         if self.template is None:
-            return rows
-        before, after = ([m + len(MARKS) for m in part] for part in self.template)
-        return [row and [*before, *row, *after] for row in rows]
+            return self.encode_batch(texts)
+        before, after = ([m + len(MARKS) for m in part] for part in self.template[:2])
+        return [row and [*before, *row, *after] for row in self._ids(texts, self.template.space)]
 
     def shortened(self, prompt: list[int], most: int) -> list[int]:
         """A row of `encode_prompts` with at most so many tokens: the end of its text is cut off, not the template.
@@ -261,6 +260,7 @@ class PretrainedTokenizer(Tokenizer):
                 f"max_prompt {most}: more are needed, the chat template has {len(self.template.before) + after} tokens"
             )
         return [*prompt[: most - after], *prompt[-after:]] if after else prompt[:most]
+
     def decode(self, ids: Iterable[int]) -> str:
         """Text up to the end mark, without white space around it."""
         theirs = []
@@ -283,8 +283,12 @@ class PretrainedTokenizer(Tokenizer):
         }  # fmt: skip
         path.write_text(json.dumps(state, ensure_ascii=False) + "\n", encoding="utf-8")
 
-    def _encode(self, texts: list[str]) -> list[tokenizers.Encoding]:
-        whole = [text and self._before + text for text in map(self.normalize, texts)]
+    def _ids(self, texts: list[str], before: str) -> list[list[int]]:
+        encodings = self._encode(texts, before)
+        return [[i for m in encoding.ids if (i := self._id(m)) is not None] for encoding in encodings]
+
+    def _encode(self, texts: list[str], before: str) -> list[tokenizers.Encoding]:
+        whole = [text and before + text for text in map(self.normalize, texts)]
         return self._inner.encode_batch_fast(whole, add_special_tokens=False)
 
     def _id(self, theirs: int) -> int | None:

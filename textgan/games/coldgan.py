@@ -6,14 +6,18 @@ keep the policy gradient unbiased; clipped, they bound its variance::
 
     q(y) = warm p(y) + (1 - warm) nucleus_k(p^(1/temperature))(y)
     L_G = -1/B sum_b min(c, p(y_b) / q(y_b)) (D(y_b) - baseline) log p(y_b)                y_b from q
-    L_D = -1/2 E log D(real) - 1/2 E_q log(1 - D(y))
+    L_D = -1/2 E log D(real) - 1/2 E log(1 - D(fake))
 
-D learns on what it has to judge, sentences of q; its pool keeps a share of old ones (the paper's memory replay).
+D's pool keeps a share of old fakes (the paper's memory replay). The colder q, the less a sentence of it weighs, and
+nearly all of the gradient comes from the warm ones. ``weights: word`` weighs each word by its own ratio p / q given those
+before it: all sentences count, however cold, and the gradient is that of a p which says one word among words of q.
 
-Differs from the paper: any of our networks, where the paper also fine-tunes pretrained transformers; weights are those
-of whole sentences, and the warm sentences of a batch are a fixed share of it, not drawn by lot, with the density of the
-mixture for all. The clip c, the mixture's numbers and the share of the pool that is kept are our defaults. The baseline
-and whitening are switches. ``configs/coldgan-oracle.yaml`` and ``configs/coldgan-captions.yaml`` are presets.
+Differs from the paper: any of our networks, where the paper also fine-tunes pretrained transformers; fakes are p's, where
+the paper's D learns on what is drawn cautiously (``fakes: proposal``: then the game is won when q is the data, and p is
+too hot); the warm sentences of a batch are a fixed share of it, not drawn by lot, with the density of the mixture for
+all. The clip c, the mixture's numbers (much milder than the paper's, whose sentences are answers to a text and short) and
+the share of the pool that is kept are our defaults. Weights of words, the baseline and whitening are switches. Presets:
+``configs/coldgan-oracle.yaml`` and ``configs/coldgan-captions.yaml``.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
@@ -33,7 +38,7 @@ from textgan.networks.generators import GeneratorConfig, text_generator
 from textgan.networks.modes import evaluating
 from textgan.opponent import TINY_OPPONENT, Opponent, OpponentConfig
 from textgan.policy_gradient import advantages, reinforce_loss
-from textgan.proposals import ProposalConfig, propose
+from textgan.proposals import ProposalConfig, effective_share, propose
 from textgan.text_game import Pretraining, TextGame
 
 
@@ -49,6 +54,8 @@ class Config:
     """Its network, its loss and how it learns."""
     proposal: ProposalConfig = ProposalConfig()
     """Where sentences are drawn."""
+    fakes: Literal["generator", "proposal"] = "generator"
+    """What the discriminator learns to tell from real sentences: those of the generator or those of the proposal."""
     batch_size: int = 64
     """Sentences a generator step; a discriminator step takes as many real ones and as many fakes."""
     rounds: int = 20
@@ -59,8 +66,10 @@ class Config:
     """Adam's step size by policy gradient."""
     clip: float = 5.0
     """Largest norm of the generator's policy gradient."""
+    weights: Literal["sentence", "word"] = "sentence"
+    """What has an importance weight: the sentence, which is unbiased, or each word by itself."""
     largest_weight: float | None = 5.0
-    """c: larger importance weights are cut to it. None: never cut, which is unbiased."""
+    """c: larger importance weights are cut to it. None: never cut."""
     reward: Literal["discriminator", "constant"] = "discriminator"
     """constant: every reward is 1, a control that shows what the discriminator is worth."""
     baseline: Literal["none", "batch"] = "batch"
@@ -107,23 +116,31 @@ class ColdGAN(TextGame):
         ]
 
     def _fakes(self, n: int) -> Tensor:
+        if self.config.fakes == "generator":
+            return self.sample(n)
         return propose(self.generator, self.spec, n, self.config.proposal).tokens
 
     def _reinforce(self, real: Tensor, turn: Turn) -> Loss:
         return self._loss(*propose(self.generator, self.spec, len(real), self.config.proposal))
 
     def _loss(self, tokens: Tensor, log_q: Tensor) -> Loss:
-        """The policy gradient of sentences ``(B, T)`` that were drawn with the density exp(log_q) ``(B,)``."""
+        """The policy gradient of sentences ``(B, T)`` whose words were drawn with log-probabilities ``(B, T)``."""
         config, mask = self.config, tokens != self.spec.pad
         with evaluating(self.generator):
             log_probs = self.generator.log_probs(tokens)
         constant = config.reward == "constant"
-        reward = torch.ones_like(log_q) if constant else self.opponent.reward(tokens)
-        weights = (log_probs.detach().sum(1) - log_q).exp()
-        if config.largest_weight is not None:
-            weights = weights.clamp(max=config.largest_weight)
-        worth = weights[:, None] * advantages(reward[:, None] * mask, mask, config.baseline, config.whiten)
+        reward = torch.ones_like(log_q[:, 0]) if constant else self.opponent.reward(tokens)
+        weights = importance_weights(log_probs.detach() - log_q, config.weights == "word", config.largest_weight)
+        worth = weights * advantages(reward[:, None] * mask, mask, config.baseline, config.whiten)
         return Loss(
             {"policy_gradient": reinforce_loss(log_probs, worth, mask)},
-            {"reward": reward.mean(), "importance_weight": weights.mean()},
+            {"reward": reward.mean(), "effective_share": effective_share(weights[mask])},
         )
+
+
+def importance_weights(
+    log_ratios: Float[Tensor, "batch length"], of_words: bool, largest: float | None
+) -> Float[Tensor, "batch length"]:
+    """What each word weighs, from log p / q of the words: its own ratio, or that of its sentence, cut at `largest`."""
+    logs = log_ratios if of_words else log_ratios.sum(1, keepdim=True).expand_as(log_ratios)
+    return logs.exp() if largest is None else logs.exp().clamp(max=largest)

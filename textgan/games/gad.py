@@ -16,8 +16,9 @@ on the answers that G was just rewarded for. ``--game.discriminator-steps 0`` le
 paper's control, which the student learns to fool. With ``--game.reward constant`` all A are 0: G stays where it is.
 
 Length guard: a token counts ``w_it`` = 1 / |y_i| (`weights` answer) or 1 / T (constant), so that no answer gains by its
-length alone; and an answer that does not end within T tokens is worth no more than the worst of its group (`unended`
-lowest), or is not learned from (mask). See ``configs/gad-prompts.yaml`` for a pretrained student.
+length alone; and an answer that does not end within T tokens comes behind all of its group that do (`unended` behind:
+its reward is lowered by as much as the group's rewards lie apart), or is not learned from (mask).
+``configs/gad-prompts.yaml`` is for a pretrained student.
 
 Differs from the paper: any generator and discriminator, trained from scratch by default, of one architecture only if so
 chosen; the warm-ups of G and D follow each other; sizes, rates and the number of steps are ours; the guard for answers
@@ -90,9 +91,9 @@ class Config:
     """Divide by the standard deviation of a group's rewards."""
     weights: Literal["answer", "constant"] = "answer"
     """What a token counts: 1 / its answer's length, or 1 / the most tokens that an answer may have."""
-    unended: Literal["lowest", "mask", "reward"] = "lowest"
-    """What becomes of an answer that does not end. lowest: it is rewarded as the worst of its group. mask: nothing is
-    learned from it. reward: it is rewarded as any other."""
+    unended: Literal["behind", "mask", "reward"] = "behind"
+    """What becomes of an answer that does not end. behind: it is worth less than all of its group that do. mask:
+    nothing is learned from it. reward: it is rewarded as any other."""
 
     def __post_init__(self) -> None:
         check_at_least(1, "game", self, "batch_size", "updates")
@@ -153,9 +154,9 @@ class GAD(RewardedGame):
         shape = (len(context), config.group, self.spec.length)
         answers = self.sample(shape[0] * shape[1], context, config.temperature)
         with evaluating(self.generator):
-            old = self.log_probs(context, answers, config.temperature)
             with self.start.applied():
                 start = self.log_probs(context, answers, config.temperature)
+            old = start if config.updates == 1 else self.log_probs(context, answers, config.temperature)
         reward, human = torch.ones(len(answers), device=answers.device), torch.ones(shape[0], device=answers.device)
         if config.reward == "discriminator":
             reward = self.discriminator.reward(context, answers)
@@ -171,8 +172,9 @@ class GAD(RewardedGame):
     def _advantages(self, reward: Tensor, ended: Tensor) -> Tensor:
         """A of each answer ``(B, N)``, given which have ended."""
         config = self.config
-        if config.unended == "lowest":
-            reward = torch.where(ended, reward, reward.amin(1, keepdim=True))
+        if config.unended == "behind":
+            apart = reward.amax(1, keepdim=True) - reward.amin(1, keepdim=True)
+            reward = reward - apart * ~ended
         advantage = group_advantages(reward, config.normalize)
         return advantage * ended if config.unended == "mask" else advantage
 
@@ -186,6 +188,8 @@ class GAD(RewardedGame):
         weights = token_weights(mask, config.weights)
         with evaluating(self.generator):  # the policy that drew the words, not a thinned one
             log_probs = self.log_probs(seen["context"], answers, config.temperature)
+        if config.updates == 1:
+            old = log_probs.detach()  # the same network: not worth another pass of a large one
         worth = seen["advantage"].flatten()[:, None] * weights
         terms = {"policy_gradient": clipped_loss(log_probs, old, worth, mask, config.ratio_clip)}
         divergence = kl_estimates(log_probs, start, config.leash)

@@ -7,7 +7,7 @@ In place of a policy gradient, the generator p fits, by likelihood, a target to 
     p_t = argmin KL(q_t || p)
 
 With an optimal D, q_t is p_t-1 p_data / (p_data + p_t-1) up to its sum, and p_t approaches the data. Sentences come
-from a proposal r (a share of the generator's own, the others cold and cut to a nucleus), weighed and self-normalised::
+from a proposal r (the generator itself, or a mixture of it and of it cooled and cut to a nucleus), weighed::
 
     L_G = -1/n sum_i w_i log p(y_i),   w_i = n u_i / sum_j u_j,   u_i = p_t-1(y_i) D_t(y_i) / r(y_i)
 
@@ -15,8 +15,8 @@ The gradient is that of KL(q_t || p), up to the error of self-normalisation, whi
 
 Differs from the paper: unconditional generation, not question generation or summaries; a round fits one set of
 sentences in one or several passes, where the paper takes one step for each; no Monte-Carlo tree search among the
-proposals; r is a mixture that can say every sentence, where a nucleus alone cannot. D may be a CNN, an LSTM or a
-transformer. Sizes of rounds and the proposal's numbers are our defaults.
+proposals; where r has a nucleus, it is mixed with p so that it can say every sentence. D may be a CNN, an LSTM or a
+transformer. The sizes of rounds are our defaults.
 ``configs/gcn-oracle.yaml`` and ``configs/gcn-captions.yaml`` are presets.
 """
 
@@ -40,7 +40,7 @@ from textgan.networks.generators import GeneratorConfig, text_generator
 from textgan.networks.modes import evaluating
 from textgan.opponent import TINY_OPPONENT, Opponent, OpponentConfig
 from textgan.pools import Pool
-from textgan.proposals import ProposalConfig, propose
+from textgan.proposals import ProposalConfig, effective_share, propose
 from textgan.text_game import Pretraining, TextGame
 
 PROBABILITIES = [name for name, objective in OBJECTIVES.items() if objective.reward is torch.sigmoid]
@@ -59,8 +59,9 @@ class Config:
     """Maximum likelihood before the game."""
     discriminator: OpponentConfig = OpponentConfig()
     """Its network, its loss (one that gives probabilities) and how it learns."""
-    proposal: ProposalConfig = ProposalConfig()
-    """Where the sentences are drawn that the target is fitted on."""
+    proposal: ProposalConfig = ProposalConfig(warm=1.0)
+    """Where the sentences are drawn that the target is fitted on: all from the generator, if nothing else is said. The
+    further from it, the more of them weigh next to nothing: see ``effective_share`` in the log."""
     batch_size: int = 64
     """Sentences a generator step; a discriminator step takes as many real ones and as many fakes."""
     rounds: int = 30
@@ -129,13 +130,12 @@ class GCN(TextGame):
             log_p = self.generator.log_probs(tokens).sum(1)
         constant = self.config.reward == "constant"
         reward = torch.ones_like(log_p) if constant else self.opponent.reward(tokens)
-        return normalised_weights(log_p + reward.clamp(min=LEAST).log() - log_q)
+        return normalised_weights(log_p + reward.clamp(min=LEAST).log() - log_q.sum(1))
 
     def _fit(self, real: Tensor, turn: Turn) -> Loss:
         tokens, weights = self.proposed.draw(len(real)).long(), self.weights.draw(len(real))
         nll = -(weights * self.generator.log_probs(tokens).sum(1)).mean()
-        every = self.weights.items
-        return Loss({"weighted_nll": nll}, {"effective_samples": every.sum().square() / every.square().sum()})
+        return Loss({"weighted_nll": nll}, {"effective_share": effective_share(self.weights.items)})
 
 
 def normalised_weights(log_ratio: Float[Tensor, " n"]) -> Float[Tensor, " n"]:

@@ -6,7 +6,7 @@ references U, which are real. With cos the cosine of two sentences' features::
     P(s | u, C) = exp(gamma cos(s, u)) / sum_{x in C and s} exp(gamma cos(x, u))
     R(s | U, C) = mean over u of P(s | u, C)
 
-    L_D = -1/2 E_real log R(s | U, fakes) - 1/2 E_fake log(1 - R(s | U, real)) + l2/2 |w_out|^2
+    L_D = -1/2 E_real log R(s | U, fakes) - 1/2 E_fake log(1 - R(s | U, real))
     L_G = -(1/B) sum_bt (Q_bt - baseline) log p(y_bt | y_b,<t)
 
 where Q is SeqGAN's mean over N completions of the sentence up to t by a roll-out policy that follows the generator,
@@ -15,11 +15,12 @@ twice. As P = sigmoid(gamma cos(s, u) - log sum_C exp(gamma cos(x, u))), R and 1
 throughout.
 
 Differs from the paper: the features are the ranker's output layer, a linear map of the CNN's, so that a cosine may be
-negative; |C| and gamma, which it leaves open, are ours. The ranker learns from SeqGAN's pool of fakes and has its
-sizes, dropout, which is off while it rewards, and penalty. ``score = rank`` rewards R itself. Baseline (by default the
-other sentences' mean, as log R is negative throughout; ``none`` is the paper) and whitening are switches. L_G is a
-mean over sentences. The defaults are a short schedule for the embedded corpus; ``configs/rankgan-oracle.yaml`` has the
-oracle's sizes with SeqGAN's schedule, ``configs/rankgan-captions.yaml`` is for captions.
+negative; |C| and gamma, which it leaves open, are ours. The ranker has the sizes of SeqGAN's discriminator and learns
+from a pool of fakes as that does, without its penalty, as a cosine does not see how large features are; its dropout is
+off while it rewards. ``score = rank`` rewards R itself. Baseline (by default the other sentences' mean, as log R is
+negative throughout; ``none`` is the paper) and whitening are switches. L_G is a mean over sentences. The defaults are
+a short schedule for the embedded corpus; ``configs/rankgan-oracle.yaml`` has the oracle's sizes with SeqGAN's
+schedule, ``configs/rankgan-captions.yaml`` is for captions.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Config:
     pretraining: Pretraining = Pretraining()
     """Maximum likelihood before the game."""
     discriminator: OpponentConfig = OpponentConfig()
-    """The ranker: its network and how it learns. Its loss is its own: this field must be standard."""
+    """The ranker: its network and how it learns. Its loss is its own, `loss` must be standard; l2 is not used."""
     features: int = 64
     """Width of the features whose cosines are taken."""
     references: int = 16
@@ -180,7 +181,6 @@ class Ranker(Opponent):
         terms = {
             "real": -log_mean(F.logsigmoid(real_rank)).mean() / 2,
             "fake": -log_mean(F.logsigmoid(-fake_rank)).mean() / 2,
-            "l2": self.config.l2 * self.network.output_penalty(),
         }
         chance = math.log(min(self.comparison, len(ranked)))  # minus the logit of 1 / (1 + |C|)
         return Loss(terms, {"accuracy": accuracy(real_rank.mean(1) + chance, fake_rank.mean(1) + chance)})

@@ -66,7 +66,7 @@ class Config:
     """Its network, the loss of both sides and how it learns; five steps a round."""
     batch_size: int = 64
     """Sentences a step, of real ones and of fakes."""
-    rounds: int = 200
+    rounds: int = 80
     """Adversarial rounds."""
     learning_rate: float = 1e-4
     """Adam's step size of the generator in the game."""

@@ -53,7 +53,7 @@ class Config:
     """The network of each generator."""
     pretraining: Pretraining = Pretraining()
     """Maximum likelihood before the game, each generator on its category."""
-    discriminator: OpponentConfig = OpponentConfig(widths=(1, 2, 3, 4, 5), filters=(64,) * 5)
+    discriminator: OpponentConfig = OpponentConfig(widths=(1, 2, 3, 4, 5), filters=(64,) * 5, learning_rate=1e-3)
     """Its network and how it learns; its loss must be standard, here the cross-entropy of K + 1 classes."""
     batch_size: int = 64
     """Sentences a step, of all categories together."""

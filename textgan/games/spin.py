@@ -117,8 +117,6 @@ class SPIN(StoryGame):
         return self.log_probs(context, pairs).float().sum(1).view(-1, 2)
 
 
-def self_play_loss(
-    human: Float[Tensor, " batch"], own: Float[Tensor, " batch"], scale: float
-) -> Float[Tensor, ""]:
+def self_play_loss(human: Float[Tensor, " batch"], own: Float[Tensor, " batch"], scale: float) -> Float[Tensor, ""]:
     """E softplus(-scale (human - own)): both are log p/p_old of whole answers, in nats; equation 4.7 of the paper."""
     return F.softplus(-scale * (human - own)).mean()

@@ -22,10 +22,8 @@ context; ``--game.mismatched 0`` is the paper. Completions are drawn by the gene
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -35,14 +33,14 @@ from torch.optim import Adam, Optimizer
 from textgan.data.spec import StorySpec
 from textgan.data.stories import StoryBatch
 from textgan.errors import check_above_zero, check_at_least, check_share
-from textgan.game import Game, Loss, Move, Stage, Turn
+from textgan.game import Loss, Move, Stage, Turn
 from textgan.losses import accuracy, discriminator_loss
 from textgan.networks.endings import EndingPolicy
 from textgan.networks.hierarchical import HierarchicalDiscriminator
 from textgan.networks.modes import evaluating
 from textgan.networks.story_generator import story_generator
 from textgan.policy_gradient import advantages, reinforce_loss, rollout_rewards
-from textgan.sampling import sample
+from textgan.story_game import StoryGame
 
 
 @dataclass(frozen=True)
@@ -128,10 +126,9 @@ TINY = Config(
 )  # fmt: skip
 
 
-class StoryEnding(Game):
+class StoryEnding(StoryGame):
     """Generator and discriminator; the generator has one optimiser for likelihood and one for the game."""
 
-    data = "stories"
     moving: Tensor
 
     def __init__(self, config: Config, spec: StorySpec) -> None:
@@ -171,35 +168,17 @@ class StoryEnding(Game):
 
     def stages(self) -> Sequence[Stage]:
         config = self.config
-        epoch = math.ceil(self.spec.train_size / self.batch_size)
-        pretrain = Move("generator_mle", self._likelihood, epoch, clip=config.clip)
+        pretrain = Move("generator_mle", self.likelihood, self.epoch, clip=config.clip)
         reinforce = Move("generator", self._reinforce, config.generator_steps, clip=config.clip)
-        teach = Move("generator", self._likelihood, config.teacher_steps, clip=config.clip)
+        teach = Move("generator", self.likelihood, config.teacher_steps, clip=config.clip)
         discriminate = Move("discriminator", self._discriminate, config.discriminator_steps, clip=config.clip)
-        first = Move("discriminator", self._discriminate, epoch, clip=config.clip)
+        first = Move("discriminator", self._discriminate, self.epoch, clip=config.clip)
         moves = [move for move in (reinforce, teach, discriminate) if move.times]
         return [
             Stage("pretrain_generator", config.mle_epochs, [pretrain]),
             Stage("pretrain_discriminator", config.discriminator_epochs, [first]),
             Stage("adversarial", config.rounds, moves),
         ]
-
-    def describe(self, folder: Path) -> None:
-        """What a generator of another library needs."""
-        self.generator.describe(folder)
-
-    def policy(self, context: Tensor) -> EndingPolicy:
-        """The distribution over endings of the contexts ``(B, S, L)``."""
-        return self.generator.given(context)
-
-    def sample(self, n: int, context: Tensor, temperature: float = 1.0) -> Tensor:
-        """``(n, T)`` token ids: ``n / B`` endings of each context ``(B, S, L)`` in turn."""
-        with evaluating(self.generator):
-            return sample(self.policy(context), self.spec, n, temperature)
-
-    def log_probs(self, context: Tensor, tokens: Tensor, temperature: float = 1.0) -> Tensor:
-        """Log-probability in nats of each token ``(n, T)`` given its context and those before it; 0 at padding."""
-        return self.policy(context).log_probs(tokens, temperature)
 
     def score(self, context: Tensor, tokens: Tensor) -> Tensor:
         """The discriminator's probability ``(n,)`` that endings ``(n, T)``, n / B of each context, are human."""
@@ -219,10 +198,6 @@ class StoryEnding(Game):
                 rollouts,
                 temperature,
             )
-
-    def _likelihood(self, real: StoryBatch, turn: Turn) -> Loss:
-        tokens = (real.ending != self.spec.pad).sum()
-        return Loss({"nll": -self.log_probs(real.context, real.ending).sum() / tokens})
 
     def _reinforce(self, real: StoryBatch, turn: Turn) -> Loss:
         config = self.config

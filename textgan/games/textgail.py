@@ -1,23 +1,23 @@
 """TextGAIL: generative adversarial imitation learning for text (Wu, Li, Yu; AAAI 2021; arXiv 2004.13796).
 
-The discriminator looks at a human's answer y to a prompt x and at the generator's, y', and says which is which: a softmax
-over the pair of its scores. What it gives the generator's is the reward::
+The discriminator looks at a human's answer y to a prompt x and at the generator's, y', and says which is which: a
+softmax over the pair of its scores. What it gives the generator's is the reward::
 
     L_D = -E log e^D(x,y) / (e^D(x,y) + e^D(x,y'))            r(y') = e^D(x,y') / (e^D(x,y) + e^D(x,y'))
 
-The generator learns by proximal policy optimisation on a buffer of answers, a few at a time, each token weighed with its
-answer's advantage A::
+The generator learns by proximal policy optimisation on a buffer of answers, a few at a time, each token weighed with
+its answer's advantage A::
 
     L_G = -1/B sum_bt min(p/p_old A_b, clip(p/p_old, 1 - e, 1 + e) A_b)
 
-A share of the buffer is human demonstrations: human answers with a constant reward of 2, more than the discriminator can
-give. The share falls to 0 in the course of the game. Before it the generator learns by likelihood, then the
-discriminator has a warm-up. See ``configs/textgail-prompts.yaml`` for a pretrained generator.
+A share of the buffer is human demonstrations: human answers with a constant reward of 2, more than the discriminator
+can give. The share falls to 0 in the course of the game. Before it the generator learns by likelihood, then the
+discriminator has a warm-up. ``configs/textgail-prompts.yaml`` is for a pretrained generator.
 
-Differs from the paper: the generator is trained from scratch by default, and so is the discriminator, which is recurrent
-in place of RoBERTa; rewards are whitened over the buffer and there is no value network; the share of demonstrations falls
-linearly; Adam in place of AdamW. Sizes and rates of the defaults are ours; the buffer of 128, the mini-batches of 8, the
-clip of 0.2, the share of 0.3 and the reward of 2 are the paper's.
+Differs from the paper: the generator is trained from scratch by default, and so is the discriminator, which is
+recurrent in place of RoBERTa; rewards are whitened over the buffer and there is no value network; the share of
+demonstrations falls linearly; Adam in place of AdamW. Sizes and rates of the defaults are ours; the buffer of 128, the
+mini-batches of 8, the clip of 0.2, the share of 0.3 and the reward of 2 are the paper's.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from textgan.data.spec import StorySpec
@@ -169,5 +168,8 @@ class TextGAIL(RewardedGame):
         advantages = seen["advantage"][:, None].expand_as(mask)
         loss = clipped_loss(log_probs, seen["old"], advantages, mask, config.ratio_clip)
         own = seen["demonstration"] == 0
-        info = {"reward": (seen["reward"] * own).sum() / own.sum().clamp(min=1), "demonstrations": 1 - own.float().mean()}
+        info = {
+            "reward": (seen["reward"] * own).sum() / own.sum().clamp(min=1),
+            "demonstrations": 1 - own.float().mean(),
+        }
         return Loss({"policy_gradient": loss}, info)

@@ -1,4 +1,4 @@
-"""TextGAN: adversarial feature matching for text (Zhang, Gan, Fan, Chen, Henao, Shen, Carin; ICML 2017; arXiv 1706.03850).
+"""TextGAN: adversarial feature matching for text (Zhang, Gan, Fan, Chen, Henao, Shen, Carin; ICML 2017; 1706.03850).
 
 The generator writes a sentence as a function of a code z ~ N(0, I), which it reads at every step. It does not play
 against the discriminator's verdict but matches the distribution of its features f, by an MMD of several Gaussian

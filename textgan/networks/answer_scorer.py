@@ -76,9 +76,7 @@ class RecurrentScorer(AnswerScorer):
 
     def __init__(self, config: ScorerConfig, spec: StorySpec) -> None:
         super().__init__()
-        self.network = HierarchicalDiscriminator(
-            spec, config.embedding, config.hidden, config.dropout, config.matching
-        )
+        self.network = HierarchicalDiscriminator(spec, config.embedding, config.hidden, config.dropout, config.matching)
         self.network.output = nn.Linear(config.hidden, 1, bias=False)
 
     def forward(

@@ -104,9 +104,7 @@ class TiedLSTMGenerator(EmbeddingGenerator):
         """P h."""
         return self.projection(state[-1][0])
 
-    def outputs_embedded(
-        self, inputs: Float[Tensor, "batch length embedding"]
-    ) -> Float[Tensor, "batch length width"]:
+    def outputs_embedded(self, inputs: Float[Tensor, "batch length embedding"]) -> Float[Tensor, "batch length width"]:
         """P h after each input of whole rows."""
         for layer in self.layers:
             inputs = layer(inputs)[0]
