@@ -127,13 +127,13 @@ def main(args: list[str]) -> None:
 
 
 def jobs(command: Command) -> Iterator[Job]:
-    """Every run, those by likelihood first."""
+    """Every run: seed by seed, so that every system has some before any has all; those by likelihood first."""
     held_out = dict(pair.split("=", 1) for pair in command.held_out)
     corpora = dict(pair.split("=", 1) for pair in command.corpora)
     systems = command.systems or default_systems("labelled" if command.labelled else "text")
-    for system in dict.fromkeys([BASELINE, *systems]):
-        for name, spec in corpora.items():
-            for seed in command.seeds:
+    for seed in command.seeds:
+        for system in dict.fromkeys([BASELINE, *systems]):
+            for name, spec in corpora.items():
                 yield job(command, name, spec, held_out.get(name), system, seed)
 
 

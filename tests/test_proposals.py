@@ -8,7 +8,7 @@ import torch
 from tests.policies import ENDING, FIXED, sentences
 from tests.tables import TableGenerator
 from textgan.errors import UserError
-from textgan.proposals import ProposalConfig, cold_log_probs, effective_share, mixture_log_probs, propose
+from textgan.proposals import ProposalConfig, cold_log_probs, effective_share, proposal_log_probs, propose
 
 CONFIG = ProposalConfig(temperature=0.6, top_p=0.8, warm=0.25)
 every_world = pytest.mark.parametrize("spec", [ENDING, FIXED], ids=["ending", "fixed"])
@@ -46,7 +46,7 @@ def test_cold_sentences_keep_to_the_nucleus_of_every_word(spec):
 @pytest.mark.parametrize("warm", [0.0, 0.25, 1.0])
 def test_the_density_of_the_mixture_sums_to_one_and_is_that_of_its_parts(spec, warm):
     generator, every = TableGenerator(spec), sentences(spec)
-    words = mixture_log_probs(generator, every, CONFIG, warm)
+    words = proposal_log_probs(generator, every, CONFIG, warm)
     assert words[every == spec.pad].eq(0).all()
     q = words.sum(1).exp()
     assert q.sum().item() == pytest.approx(1, abs=1e-5)
@@ -59,7 +59,7 @@ def test_sentences_are_drawn_with_the_density_that_they_are_said_to_have(spec):
     generator, every, n = TableGenerator(spec), sentences(spec), 20_000
     torch.manual_seed(0)
     tokens, log_q = propose(generator, spec, n, CONFIG)
-    q = mixture_log_probs(generator, every, CONFIG, 0.25).sum(1).exp().detach()
+    q = proposal_log_probs(generator, every, CONFIG, 0.25).sum(1).exp().detach()
     rates = torch.stack([(tokens == row).all(1).to(q.dtype).mean() for row in every])
     assert ((rates - q).abs() <= 5 * (q * (1 - q) / n).sqrt() + 1e-6).all()
     place = {tuple(row): i for i, row in enumerate(every.tolist())}
@@ -70,7 +70,7 @@ def test_sentences_are_drawn_with_the_density_that_they_are_said_to_have(spec):
 @every_world
 def test_a_word_of_the_mixture_is_as_probable_as_the_sentences_that_go_on_with_it(spec):
     generator, every = TableGenerator(spec), sentences(spec)
-    words = mixture_log_probs(generator, every, CONFIG, 0.25)
+    words = proposal_log_probs(generator, every, CONFIG, 0.25)
     q = words.sum(1).exp()
     for row, found in zip(every, words, strict=True):
         for t in range(spec.length):

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from textgan.errors import UserError
+from textgan.figures import loss_curves
 from textgan.report import build_report, final_rows, main, sweep_rows
 from textgan.run_record import read_run
 
@@ -144,6 +145,22 @@ def test_figures_are_described_by_their_values(run: Path) -> None:
     plane = next(text for text in descriptions if text.startswith("self-bleu-2 against bleu-2"))
     assert "pretrain: (0.8, 0.6), (0.4, 0.3)" in plane
     assert "real text: (0.8, 0.5)" in plane
+
+
+def test_terms_of_one_name_before_a_slash_share_a_figure(tmp_path: Path) -> None:
+    shares = {"cut/first": 0.25, "cut/second": 0.5, "whole": 1.0}
+    records = [_record("loss", "game", 5 * step, player="judge", values=shares) for step in (1, 2)]
+    one, two = (_write_run(tmp_path / name, records) for name in ("one", "two"))
+    page = Page(build_report([one]))
+    assert page.captions == ["cut", "whole"]
+    told = "one, first: 0.25 at 5 to 0.25 at 10; one, second: 0.5 at 5 to 0.5 at 10."
+    assert f"cut of the judge against step. {told}" in page.descriptions
+    several = loss_curves([read_run(one, "one"), read_run(two, "two")])["judge"]
+    assert [figure.title for figure in several] == ["cut", "whole"]
+    assert several[0].hint == "solid: first, dashed: second"
+    for run in ("one", "two"):
+        assert f"{run}, second: 0.5 at 5" in several[0].svg
+        assert f"{run}: 1 at 5" in several[1].svg
 
 
 def test_rows_are_controls_and_ends_of_stages(run: Path) -> None:

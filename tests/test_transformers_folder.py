@@ -39,7 +39,8 @@ def runs(cache: None, prompts: Path, model: Path, tmp_path_factory: pytest.TempP
     folder = tmp_path_factory.mktemp("runs")
     train_main(["spin", *options(model, prompts, folder / "whole")])
     chat = ["--data.chat-template", "True", "--game.lora", "4"]
-    train_main(["gad", *options(model, prompts, folder / "adapted"), *chat])
+    judge = ["--game.discriminator.kind", f"hf:{model}", "--game.discriminator.lora", "2"]
+    train_main(["gad", *options(model, prompts, folder / "adapted"), *chat, *judge])
     return {"whole": folder / "whole", "adapted": folder / "adapted"}
 
 
@@ -115,9 +116,11 @@ def test_a_run_with_adapters_keeps_what_they_adapt_once(runs: dict[str, Path], m
     """Its checkpoints are small, the model's own weights lie beside them, and it needs the model's folder no more."""
     run = Run.open(runs["adapted"])
     game = open_game(run).game
-    names = [name for name in game.state_dict() if name.startswith("generator.")]
-    assert names
-    assert all("lora_" in name for name in names)
+    names = [name for name in game.state_dict() if "network" in name or name.startswith("generator.")]
+    assert any(name.startswith("discriminator.") for name in names)
+    assert all("lora_" in name or name == "discriminator.network.score.weight" for name in names)
+    assert game.generator.folder == run.networks_folder
+    assert game.discriminator.network.network.folder == run.networks_folder / "discriminator"
     original = transformers.AutoModelForCausalLM.from_pretrained(model).state_dict()
     kept = transformers.AutoModelForCausalLM.from_pretrained(run.networks_folder).state_dict()
     assert all(torch.equal(kept[name], tensor) for name, tensor in original.items())

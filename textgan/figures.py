@@ -91,20 +91,31 @@ def metric_curves(runs: Sequence[RunRecord], names: Iterable[str]) -> list[Figur
 
 
 def loss_curves(runs: Sequence[RunRecord]) -> dict[str, list[Figure]]:
-    """Figures of every player's terms. A line ends with its stage: the next one may play another game."""
-    lines: dict[tuple[str, str], list[Line]] = {}
+    """Figures of every player's terms. A line ends with its stage: the next one may play another game.
+
+    Terms called ``figure/line`` share a figure, told apart by dashes (and, where there is one run, by colours).
+    """
+    values: dict[tuple[str, str], dict[str, dict[tuple[int, str], dict[int, float]]]] = {}
     for i, run in enumerate(runs):
-        values: dict[tuple[str, str, str], dict[int, float]] = {}
         for record in run.of("loss"):
             for term, value in record["values"].items():
-                values.setdefault((record["player"], term, record["stage"]), {})[record["step"]] = number(value)
-        for (player, term, _), points in values.items():
-            line = _line(run.label, style(i), sorted(points.items()))
-            lines.setdefault((player, term), []).append(line)
+                figure, _, line = term.partition("/")
+                drawn = values.setdefault((record["player"], figure), {}).setdefault(line, {})
+                drawn.setdefault((i, record["stage"]), {})[record["step"]] = number(value)
     found: dict[str, list[Figure]] = {}
-    for (player, term), drawn in lines.items():
-        svg = curves(f"{term} of the {player}", drawn, stages=runs[0].stages)
-        found.setdefault(player, []).append(Figure(term, "", svg))
+    for (player, figure), named in values.items():
+        lines = [
+            _line(
+                f"{runs[i].label}, {name}" if name else runs[i].label,
+                style(i if len(runs) > 1 else j, j),
+                sorted(points.items()),
+            )
+            for j, (name, of_runs) in enumerate(named.items())
+            for (i, _), points in of_runs.items()
+        ]
+        dashes = ", ".join(f"{style(0, j).dash}: {name}" for j, name in enumerate(named) if name)
+        svg = curves(f"{figure} of the {player}", lines, stages=runs[0].stages)
+        found.setdefault(player, []).append(Figure(figure, dashes, svg))
     return found
 
 

@@ -30,7 +30,10 @@ class Turn(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """What a move minimises: the sum of `terms`, each a weighted scalar. `info` is logged only."""
+    """What a move minimises: the sum of `terms`, each a weighted scalar. `info` is logged only.
+
+    Each name is a curve in the report; names of the form ``figure/line`` are lines of one figure.
+    """
 
     terms: dict[str, Tensor]
     info: dict[str, Tensor] = {}  # noqa: RUF012  (never written to)

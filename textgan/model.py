@@ -52,7 +52,8 @@ def open_game(run: Run, device: str = "auto") -> Opened:
     """
     config = run.config()
     entry = registry.find(config["name"])
-    config["game"] = _with_networks(config["game"], run.networks_folder)
+    if run.networks_folder.is_dir():
+        config["game"] = _with_networks(config["game"], run.networks_folder)
     settings = from_mapping(entry, run.config_file, config)
     spec = _spec(run.data_file, SPECS[entry.game.data])
     game = entry.game(settings.game, spec)
@@ -168,7 +169,7 @@ def _with_networks(game: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     The generator's kind is an option of the game, or one of the generator's; other networks have folders of their name.
     """
     changed = dict(game)
-    for name, place in {"generator": folder, **{other: folder / other for other in game}}.items():
+    for name, place in {**{other: folder / other for other in game}, "generator": folder}.items():
         if (place / "config.json").is_file():
             kind, options = f"hf:{place}", game[name]
             changed[name] = {**options, "kind": kind} if isinstance(options, Mapping) else kind

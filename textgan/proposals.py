@@ -60,10 +60,10 @@ def propose(generator: TextGenerator, spec: TextSpec, n: int, config: ProposalCo
         parts = [(generator, warm), (cold_policy, n - warm)]
         tokens = torch.cat([sample(policy, spec, rows) for policy, rows in parts if rows])
         tokens = tokens[torch.randperm(n, device=tokens.device)]
-        return Proposed(tokens, mixture_log_probs(generator, tokens, config, warm / n))
+        return Proposed(tokens, proposal_log_probs(generator, tokens, config, warm / n))
 
 
-def mixture_log_probs(
+def proposal_log_probs(
     generator: TextGenerator, tokens: Int[Tensor, "n length"], config: ProposalConfig, warm: float
 ) -> Float[Tensor, "n length"]:
     """log q(y_t | y_<t) in nats, where q(y) = warm p(y) + (1 - warm) f(y) and f draws each word by ``filter_logits``.

@@ -12,7 +12,7 @@ from tests.policies import ENDING, FIXED, sentences
 from tests.tables import TableGenerator, gradient
 from textgan.game import Turn
 from textgan.games.coldgan import TINY, ColdGAN, importance_weights
-from textgan.proposals import ProposalConfig, mixture_log_probs
+from textgan.proposals import ProposalConfig, proposal_log_probs
 
 TURN = Turn("adversarial", 0, 0.0)
 NEAR_THE_MODE = ProposalConfig(temperature=0.5, top_p=0.8, warm=0.2)
@@ -29,7 +29,7 @@ def world(spec, **changes) -> ColdGAN:
 def expected_gradient(game: ColdGAN) -> Tensor:
     """Of the loss of one sentence, over all that the proposal may draw."""
     every = sentences(game.spec)
-    log_q = mixture_log_probs(game.generator, every, game.config.proposal, game.config.proposal.warm).detach()
+    log_q = proposal_log_probs(game.generator, every, game.config.proposal, game.config.proposal.warm).detach()
     total = torch.zeros(())
     for row, one in zip(every, log_q, strict=True):
         total = total + one.sum().exp() * game._loss(row[None], one[None]).terms["policy_gradient"]
@@ -61,7 +61,7 @@ def test_without_weights_it_would_be_another_one(spec):
 
 def test_a_clip_cuts_the_weights_that_are_larger():
     game, every = world(ENDING, largest_weight=1.5), sentences(ENDING)
-    log_q = mixture_log_probs(game.generator, every, NEAR_THE_MODE, 0.2).detach()
+    log_q = proposal_log_probs(game.generator, every, NEAR_THE_MODE, 0.2).detach()
     p = game.generator.probabilities().detach()
     ratio = p / log_q.sum(1).exp()
     assert ratio.max() > 1.5
@@ -72,7 +72,7 @@ def test_a_clip_cuts_the_weights_that_are_larger():
 
 def test_weights_are_bounded_by_the_share_of_warm_sentences():
     game, every = world(ENDING), sentences(ENDING)
-    log_q = mixture_log_probs(game.generator, every, NEAR_THE_MODE, 0.2).sum(1)
+    log_q = proposal_log_probs(game.generator, every, NEAR_THE_MODE, 0.2).sum(1)
     assert (game.generator.probabilities() / log_q.exp()).max() <= 5 + 1e-4
 
 
@@ -80,7 +80,7 @@ def test_weights_are_bounded_by_the_share_of_warm_sentences():
 def test_weights_of_words_give_the_gradient_of_a_p_that_says_one_word_among_words_of_q(spec):
     """sum_t E_q(y_<t) sum_v grad p(v | y_<t) E_q(rest)[D]: by the tree of all prefixes."""
     game, every = world(spec, weights="word"), sentences(spec)
-    q = mixture_log_probs(game.generator, every, NEAR_THE_MODE, 0.2).detach()
+    q = proposal_log_probs(game.generator, every, NEAR_THE_MODE, 0.2).detach()
     reward, p = game.opponent.reward(every).double(), game.generator.log_probs(every).exp()
     total = torch.zeros((), dtype=torch.float64)
     for t in range(spec.length):

@@ -14,7 +14,7 @@ from textgan.errors import UserError
 from textgan.game import Turn
 from textgan.games.gcn import GCN, TINY, normalised_weights
 from textgan.opponent import OpponentConfig
-from textgan.proposals import ProposalConfig, mixture_log_probs
+from textgan.proposals import ProposalConfig, proposal_log_probs
 
 TURN = Turn("cooperative", 0, 0.0)
 every_world = pytest.mark.parametrize("spec", [ENDING, FIXED], ids=["ending", "fixed"])
@@ -53,7 +53,7 @@ def test_the_gradient_is_that_of_kl_to_the_target(spec):
 def test_weights_undo_the_proposal(spec):
     """Each sentence at the rate at which it is proposed, weighed, is back at its rate under p D."""
     game, every = world(spec), sentences(spec)
-    words = mixture_log_probs(game.generator, every, ProposalConfig(0.5, 0.7, 0.3), 0.3).detach()
+    words = proposal_log_probs(game.generator, every, ProposalConfig(0.5, 0.7, 0.3), 0.3).detach()
     weights, log_r = game._weigh(every, words), words.sum(1)
     with torch.no_grad():
         target = game.generator.probabilities() * game.opponent.network(every).sigmoid()
@@ -74,7 +74,7 @@ def test_a_round_draws_weighs_and_keeps_its_sentences_together():
         game._propose(TURN)
     tokens, weights = game.proposed.items.long(), game.weights.items
     share = -(-40 * 0.1 // 1) / 40
-    log_r = mixture_log_probs(game.generator, tokens, game.config.proposal, share).detach()
+    log_r = proposal_log_probs(game.generator, tokens, game.config.proposal, share).detach()
     torch.testing.assert_close(weights, game._weigh(tokens, log_r).float())
     by_hand = -(weights[:7] * game.generator.log_probs(tokens[:7]).sum(1)).mean()
     loss = game._fit(tokens[:7], TURN)

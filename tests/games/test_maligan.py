@@ -142,7 +142,7 @@ def test_a_constant_reward_weighs_every_word_one():
 
 
 def test_a_discriminator_whose_score_is_no_log_ratio_is_refused():
-    with pytest.raises(UserError, match="game.discriminator.loss is 'hinge'; it must be standard"):
+    with pytest.raises(UserError, match=r"game\.discriminator\.loss is 'hinge'; it must be standard"):
         dataclasses.replace(TINY, discriminator=dataclasses.replace(TINY.discriminator, loss="hinge"))
 
 

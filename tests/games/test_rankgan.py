@@ -112,8 +112,8 @@ def test_earlier_words_are_worth_the_mean_reward_of_their_completions():
 
 def test_a_small_batch_gives_half_of_itself_as_references():
     game = _game(references=16)
-    ranking = game.ranker.ranking(_sentences(VARIABLE)[:6])
-    assert (len(ranking.references), len(ranking.comparison)) == (3, 3)
+    references, comparison = game.ranker.ranking(_sentences(VARIABLE)[:6])
+    assert (len(references), len(comparison)) == (3, 3)
 
 
 def test_a_constant_reward_is_one_at_every_word():
@@ -123,7 +123,7 @@ def test_a_constant_reward_is_one_at_every_word():
 
 
 def test_another_loss_is_refused():
-    with pytest.raises(UserError, match="game.discriminator.loss is 'hinge'; it must be standard"):
+    with pytest.raises(UserError, match=r"game\.discriminator\.loss is 'hinge'; it must be standard"):
         dataclasses.replace(TINY, discriminator=dataclasses.replace(TINY.discriminator, loss="hinge"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -37,7 +38,7 @@ def test_every_schedule_rises_from_one_to_the_highest(name):
     values = [SCHEDULES[name](50.0, step / 100) for step in range(101)]
     assert values[0] == pytest.approx(1, abs=0.01)
     assert values[-1] == pytest.approx(50, abs=0.01)
-    assert all(b > a for a, b in zip(values, values[1:], strict=False))
+    assert all(b > a for a, b in pairwise(values))
 
 
 def test_the_middle_of_each_schedule_is_known():

@@ -23,7 +23,7 @@ def _game(spec=SPEC, discriminator=None, **changes) -> SeqGAN:
     seed_everything(0)
     opponent = dataclasses.replace(TINY.discriminator, **(discriminator or {}))
     game = SeqGAN(dataclasses.replace(TINY, discriminator=opponent, **changes), spec)
-    game._copy_generator(TURN)
+    game._start_rollouts(TURN)
     game.opponent.refill(game._fakes)
     return game
 
@@ -88,15 +88,6 @@ def test_a_constant_reward_is_one_at_every_word():
     game = _game(reward="constant")
     tokens = game.sample(5)
     assert torch.equal(game._rewards(tokens), (tokens != SPEC.pad).float())
-
-
-def test_the_rollout_policy_follows_the_generator_at_its_rate():
-    game = _game(rollout_rate=0.8)
-    before = game.rollout_policy.output.weight.clone()
-    with torch.no_grad():
-        game.generator.output.weight += 1
-        game._follow()
-    torch.testing.assert_close(game.rollout_policy.output.weight, before + 0.2)
 
 
 def test_the_discriminator_learns_to_tell_real_from_fake_and_the_reward_sees_it():

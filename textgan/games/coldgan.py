@@ -9,15 +9,16 @@ keep the policy gradient unbiased; clipped, they bound its variance::
     L_D = -1/2 E log D(real) - 1/2 E log(1 - D(fake))
 
 D's pool keeps a share of old fakes (the paper's memory replay). The colder q, the less a sentence of it weighs, and
-nearly all of the gradient comes from the warm ones. ``weights: word`` weighs each word by its own ratio p / q given those
-before it: all sentences count, however cold, and the gradient is that of a p which says one word among words of q.
+nearly all of the gradient comes from the warm ones. ``weights: word`` weighs each word by its own ratio p / q given
+those before it: all sentences count, however cold, and the gradient is that of a p which says one word among words of
+q.
 
-Differs from the paper: any of our networks, where the paper also fine-tunes pretrained transformers; fakes are p's, where
-the paper's D learns on what is drawn cautiously (``fakes: proposal``: then the game is won when q is the data, and p is
-too hot); the warm sentences of a batch are a fixed share of it, not drawn by lot, with the density of the mixture for
-all. The clip c, the mixture's numbers (much milder than the paper's, whose sentences are answers to a text and short) and
-the share of the pool that is kept are our defaults. Weights of words, the baseline and whitening are switches. Presets:
-``configs/coldgan-oracle.yaml`` and ``configs/coldgan-captions.yaml``.
+Differs from the paper: any of our networks, where the paper also fine-tunes pretrained transformers; fakes are p's,
+where the paper's D learns on what is drawn cautiously (``fakes: proposal``: then the game is won when q is the data,
+and p is too hot); the warm sentences of a batch are a fixed share of it, not drawn by lot, with the density of the
+mixture for all. The clip c, the mixture's numbers (much milder than the paper's, whose sentences are mostly answers to
+a text) and the share of the pool that is kept are our defaults. Weights of words, the baseline and whitening are
+switches. Presets: ``configs/coldgan-oracle.yaml`` and ``configs/coldgan-captions.yaml``.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Half of a real sentence x is masked; the generator sees the rest, m(x), and draw
 The discriminator judges every token given the whole filling x~ and m(x), so that credit is given token by token, and a
 critic says how much was to be expected (eqs. 3 to 7)::
 
-    r_t = log 2 D(x~_t | x~, m(x)) at masked tokens, else 0      R_t = sum_{s >= t} gamma^(s - t) r_s
+    r_t = log(2 D(x~_t | x~, m(x))) at masked tokens, else 0     R_t = sum_{s >= t} gamma^(s - t) r_s
     L_G = -(1/B) sum_bt (R_bt - V(x~_1..t-1, m(x))) log p(x~_t | x~_1..t-1, m(x))       over masked tokens
     L_D = -E log D(real token) - E log(1 - D(filled-in token))                          means over masked tokens
     L_V = E (V - R)^2                                                                   mean over masked tokens
@@ -15,13 +15,13 @@ V does not know x~_t, or the gradient would be biased. Dropout drops the same un
 masked wholly as well, or the generator would never have met what it is asked then; its density is that mode's.
 
 Differs from the paper: a reward is log 2 D and not log D, as a sentence may end early here: if every further token cost
-something, the generator would learn to write none (it did: 14 tokens became 5 within a hundred steps). With the length
-fixed, as in the paper, the critic takes the log 2 off again. Before the game the generator learns to fill in by likelihood, without a language model before
-that; what the encoder knows at t is read at t, where the paper attends to all places; D is one bidirectional LSTM over
-tokens and mask in place of an encoder and a decoder; the critic is a network and not a second head of D; L_G takes the
-probabilities of all masked tokens at once, the masked share is constant and does not grow with a curriculum. An end mark
-may be masked like any token; it is not drawn before a token that is seen. The generator, a network that fills in, is of
-one kind, and D's loss is cross-entropy, whose probability the reward is. ``configs/maskgan-oracle.yaml`` and
+something, the generator would learn to write none (it did: 14 tokens became 5 within a hundred steps). Where the length
+is fixed, as in the paper, this only shifts what the critic has to learn. Before the game the generator learns to fill
+in by likelihood, without a language model before that; what the encoder knows at t is read at t, where the paper
+attends to all places; D is one bidirectional LSTM over tokens and mask in place of an encoder and a decoder; the critic
+is a network and not a second head of D; the masked share is constant and does not grow. An end mark may be masked like
+any token; it is not drawn before a token that is seen. The generator, a network that fills in, is of one kind, and D's
+loss is cross-entropy, whose probability the reward is. ``configs/maskgan-oracle.yaml`` and
 ``configs/maskgan-captions.yaml`` are presets.
 """
 

@@ -29,7 +29,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -156,13 +156,8 @@ class RankGAN(TextGame):
         return self.rollouts.rewards(tokens, reward, lambda rows, t: reward(rows, t, self.config.rollouts))
 
 
-class Ranking(NamedTuple):
-    """What sentences are ranked by, as features."""
-
-    references: Tensor
-    """U, ``(references, features)``."""
-    comparison: Tensor
-    """C, ``(comparison, features)``."""
+Ranking = tuple[Tensor, Tensor]
+"""Features of the references U and of the comparison set C, ``(sentences, features)`` each."""
 
 
 class Ranker(Opponent):
@@ -189,13 +184,13 @@ class Ranker(Opponent):
         """What generated sentences are ranked by: parts of a batch of real ones ``(B, T)``. Dropout is off."""
         with evaluating(self.network), torch.no_grad():
             references, others = self._parts(self.network(real))
-        return Ranking(references, others[: self.comparison])
+        return references, others[: self.comparison]
 
     def log_rank(self, sentences: Tensor, ranking: Ranking, shared: int = 0, copies: int = 1) -> Tensor:
         """log R ``(n,)`` of sentences ``(n, T)``, without gradient and with dropout off; see `Opponent.reward`."""
         with evaluating(self.network), torch.no_grad():
             features = self.network(sentences, shared, copies)
-        return log_mean(F.logsigmoid(rank_logits(features, ranking.references, ranking.comparison, self.gamma)))
+        return log_mean(F.logsigmoid(rank_logits(features, *ranking, self.gamma)))
 
     def _parts(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """A batch's references and its other sentences."""

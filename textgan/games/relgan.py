@@ -13,10 +13,11 @@ standard game (eq. 5)::
 as means over sentences and votes, s the sigmoid; real and fake sentences are paired row by row.
 
 Differs from the paper: the votes come straight from the highway layer, without the fully connected layer of 100 before
-the logit; sentences may end early, after which D sees nothing; dropout is off while words are drawn and while D judges for the generator. The
-default objective, schedule and networks are the paper's kinds at sizes for two CPU cores; ``configs/relgan-oracle.yaml``
-and ``configs/relgan-captions.yaml`` have the paper's sizes. Of the appendix's seven schedules of beta the logarithmic
-one, which depends on the number of rounds, is left out.
+the logit; sentences may end early, after which D sees nothing; dropout is off while words are drawn and while D judges
+for the generator; the last bias, which the relativistic loss does not see, is not learned. The default networks are the
+paper's kinds at sizes for two CPU cores; ``configs/relgan-oracle.yaml`` and ``configs/relgan-captions.yaml`` have the
+paper's sizes and schedule. Of the appendix's seven schedules of beta the logarithmic one, which depends on the number
+of rounds, is left out.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ class Config:
     clip: float = 5.0
     """Largest norm of the generator's gradient."""
     beta: float = 100.0
-    """beta_max: the inverse temperature that the game ends with, at least 1. Real text: 100 or 1000; the oracle: 1 or 2."""
+    """beta_max: the inverse temperature that the game ends with, at least 1. The paper: 100 and 1000 on real text, 1
+    and 2 on the oracle."""
     schedule: ScheduleName = "exponential"
     """How beta rises from 1. none: it is beta_max from the first."""
 

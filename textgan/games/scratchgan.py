@@ -18,8 +18,9 @@ Differs from the paper: the frozen part of the vectors is drawn at random, as no
 normalisation stands before and after D's LSTM and not in its cell; L_G is a sum over a
 sentence's tokens. The generator's network and D's objective are switches. ``configs/scratchgan-captions.yaml`` has the
 paper's sizes and rates, ``configs/scratchgan-oracle.yaml`` small ones for the oracle; the defaults are in between,
-with a slower discriminator and a faster generator: at a rate of 1e-3 and batches of 128 D wins, every token earns -1, and
-the generator ends its sentences at once. Minutes on a CPU give phrases; the paper's runs are of many thousand steps.
+with a slower discriminator and a faster generator: with both at 1e-3 and batches of 128 D wins, every token earns -1,
+and the generator ends its sentences at once. Minutes on a CPU do not give sentences: the paper's runs are of many
+thousand steps of 512.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ class Config:
     """Sentences a step, of real ones and of fakes."""
     rounds: int = 600
     """Adversarial rounds: as many steps of the generator."""
-    learning_rate: float = 3e-3
+    learning_rate: float = 1e-3
     """Adam's step size of the generator."""
     momentum: float = 0.5
     """Adam's first beta, of both players, in [0, 1)."""

@@ -21,9 +21,9 @@ defaults are a short schedule for the embedded corpus.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from torch import Tensor
@@ -33,9 +33,8 @@ from textgan.data.spec import TextSpec
 from textgan.errors import check_above_zero, check_at_least, check_share
 from textgan.game import Act, Loss, Move, Stage, Turn
 from textgan.networks.generators import GeneratorConfig, text_generator
-from textgan.networks.modes import evaluating
 from textgan.opponent import TINY_OPPONENT, Opponent, OpponentConfig
-from textgan.policy_gradient import advantages, reinforce_loss, rollout_rewards
+from textgan.rollout_policy import RolloutPolicy
 from textgan.text_game import Pretraining, TextGame
 
 
@@ -93,7 +92,7 @@ class SeqGAN(TextGame):
         self.config, self.spec = config, spec
         self.batch_size = config.batch_size
         self.generator = text_generator(config.generator, spec)
-        self.rollout_policy = copy.deepcopy(self.generator)
+        self.rollouts = RolloutPolicy(self.generator, config.rollout_rate, config.rollouts, config.temperature)
         self.opponent = Opponent(config.discriminator, spec, config.batch_size)
 
     def optimizers(self) -> dict[str, Optimizer]:
@@ -105,46 +104,28 @@ class SeqGAN(TextGame):
 
     def stages(self) -> Sequence[Stage]:
         config = self.config
-        copy_generator = Act(self._copy_generator, every=max(1, config.rounds))
-        reinforce = Move("generator", self._reinforce, config.generator_steps, after=self._follow, clip=config.clip)
+        start = Act(self._start_rollouts, every=max(1, config.rounds))
+        follow = partial(self.rollouts.follow, self.generator)
+        reinforce = Move("generator", self._reinforce, config.generator_steps, after=follow, clip=config.clip)
         return [
             self.pretrain_generator(config.pretraining),
             self.opponent.pretrain(self._fakes),
-            Stage("adversarial", config.rounds, [copy_generator, reinforce, *self.opponent.moves(self._fakes)]),
+            Stage("adversarial", config.rounds, [start, reinforce, *self.opponent.moves(self._fakes)]),
         ]
 
     def _fakes(self, n: int) -> Tensor:
         return self.sample(n, self.config.temperature)
 
+    def _start_rollouts(self, turn: Turn) -> None:
+        self.rollouts.become(self.generator)
+
     def _reinforce(self, real: Tensor, turn: Turn) -> Loss:
         config = self.config
         tokens = self._fakes(len(real))
-        mask = tokens != self.spec.pad
-        rewards = self._rewards(tokens)
-        with evaluating(self.generator):  # the policy that drew the words, not a thinned one
-            log_probs = self.generator.log_probs(tokens, config.temperature)
-        worth = advantages(rewards, mask, config.baseline, config.whiten)
-        reward = rewards.sum() / mask.sum()
-        return Loss({"policy_gradient": reinforce_loss(log_probs, worth, mask)}, {"reward": reward})
+        return self.reinforce(tokens, self._rewards(tokens), config.temperature, config.baseline, config.whiten)
 
     def _rewards(self, tokens: Tensor) -> Tensor:
         if self.config.reward == "constant":
             return (tokens != self.spec.pad).float()
-        rollouts = self.config.rollouts
-        with evaluating(self.rollout_policy):
-            return rollout_rewards(
-                self.rollout_policy,
-                self.spec,
-                tokens,
-                lambda sentences, _: self.opponent.reward(sentences),
-                rollouts,
-                self.config.temperature,
-                shared_reward=lambda sentences, t: self.opponent.reward(sentences, t, rollouts),
-            )
-
-    def _copy_generator(self, turn: Turn) -> None:
-        self.rollout_policy.load_state_dict(self.generator.state_dict())
-
-    def _follow(self) -> None:
-        for mine, theirs in zip(self.rollout_policy.parameters(), self.generator.parameters(), strict=True):
-            mine.lerp_(theirs, 1 - self.config.rollout_rate)
+        reward = self.opponent.reward
+        return self.rollouts.rewards(tokens, reward, lambda rows, t: reward(rows, t, self.config.rollouts))

@@ -136,12 +136,13 @@ class TextGAIL(RewardedGame):
 
     @torch.no_grad()
     def _collect(self, real: StoryBatch, turn: Turn) -> None:
-        """A buffer: answers to the prompts, and in the first rows demonstrations in place of them."""
+        """A buffer: answers to the prompts, and demonstrations in place of some, evenly spread."""
         config, context = self.config, real.context
         rows = len(context)
         answers = self.sample(rows, context, config.temperature)
         reward = torch.ones(rows, device=answers.device)
-        shown = torch.arange(rows, device=answers.device) < round(self._share(turn) * rows)
+        places, number = torch.arange(rows, device=answers.device), round(self._share(turn) * rows)
+        shown = (places + 1) * number // rows > places * number // rows
         if config.reward == "discriminator":
             difference = self.discriminator.reward(context, answers) - self.discriminator.reward(context, real.ending)
             reward = torch.where(shown, config.demonstration_reward, difference.sigmoid())
