@@ -30,12 +30,12 @@ def lines(parts: Parts) -> list[str]:
 def test_counts_the_steps_of_every_move_of_every_stage(parts: Parts, lines: list[str]) -> None:
     shown: dict[str, list[int]] = {}
     for line in lines:
-        if found := re.search(r"  (\w+: \w+|refill|copy_generator) +([\d,]+) +\d+\.\d{3} ", line):
+        if found := re.search(r"  (\w+: \w+|refill|start_rollouts) +([\d,]+) +\d+\.\d{3} ", line):
             shown.setdefault(found[1], []).append(int(found[2].replace(",", "")))
     epoch = -(-parts.corpus.spec.train_size // 32)
     assert shown == {
         "generator_mle: likelihood": [epoch],
-        "copy_generator": [1],
+        "start_rollouts": [1],
         "refill": [1, 7, 7],
         "discriminator: loss": [3, 21, 21],
         "generator: reinforce": [21],
@@ -52,6 +52,14 @@ def test_names_each_network_with_its_parameters(parts: Parts, lines: list[str]) 
 def test_begins_with_the_corpus_and_ends_with_the_memory(parts: Parts, lines: list[str]) -> None:
     assert lines[0].split() == ["corpus", parts.corpus.name]
     assert lines[-1].endswith("GB of memory on cpu")
+
+
+def test_a_stage_that_is_not_played_is_left_out(cache: None, corpus_file: Path) -> None:
+    entry = registry.find("seqgan")
+    config = replace(entry.tiny, pretraining=replace(entry.tiny.pretraining, epochs=0))
+    lines = list(plan_lines(prepare(entry, Settings(game=config, corpus=str(corpus_file)))))
+    assert not any("generator_mle" in line for line in lines)
+    assert any("generator: reinforce" in line for line in lines)
 
 
 def test_a_stage_of_one_round_counts_moves_made_every_other_round_once(cache: None, corpus_file: Path) -> None:

@@ -14,7 +14,7 @@ from torch.optim import Adam, Optimizer
 
 from textgan.game import Act, Game, Loss, Move, Stage, Turn
 from textgan.losses import gradient_penalty
-from textgan.pools import Pool
+from textgan.parts.pools import Pool
 
 
 class ToyGame(Game):

@@ -36,6 +36,8 @@ def plan_lines(parts: Parts) -> Iterator[str]:
     total = 0.0
     yield f"{'stage':24s}{'rounds':>8s}  {'move':32s}{'steps':>10s}{'s/step':>10s}{'time':>10s}"
     for s, stage in enumerate(trainer.stages):
+        if not stage.rounds:
+            continue
         seconds: dict[int, float] = {}
         for m, move in enumerate(stage.moves):
             same = next((k for k in range(m) if stage.moves[k] is move), m)

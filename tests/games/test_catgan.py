@@ -14,9 +14,9 @@ from textgan.data.batches import Batches
 from textgan.game import Act, Turn
 from textgan.games.catgan import TINY, CatGAN
 from textgan.networks.modes import evaluating
+from textgan.parts.text_game import Pretraining
 from textgan.relaxation import relaxed_sample
 from textgan.reproducibility import seed_everything
-from textgan.text_game import Pretraining
 from textgan.trainer import Trainer, TrainerConfig
 
 SPEC = SPECS["labelled"]["labelled"]

@@ -12,7 +12,7 @@ from tests.policies import ENDING, FIXED, sentences
 from tests.tables import TableGenerator, gradient
 from textgan.game import Turn
 from textgan.games.coldgan import TINY, ColdGAN, importance_weights
-from textgan.proposals import ProposalConfig, proposal_log_probs
+from textgan.parts.proposals import ProposalConfig, proposal_log_probs
 
 TURN = Turn("adversarial", 0, 0.0)
 NEAR_THE_MODE = ProposalConfig(temperature=0.5, top_p=0.8, warm=0.2)

@@ -13,8 +13,8 @@ from tests.tables import TableGenerator, gradient
 from textgan.errors import UserError
 from textgan.game import Turn
 from textgan.games.gcn import GCN, TINY, normalised_weights
-from textgan.opponent import OpponentConfig
-from textgan.proposals import ProposalConfig, proposal_log_probs
+from textgan.parts.opponent import OpponentConfig
+from textgan.parts.proposals import ProposalConfig, proposal_log_probs
 
 TURN = Turn("cooperative", 0, 0.0)
 every_world = pytest.mark.parametrize("spec", [ENDING, FIXED], ids=["ending", "fixed"])

@@ -14,7 +14,7 @@ from textgan.errors import UserError
 from textgan.game import Act, Move, Turn
 from textgan.games.leakgan import TINY, Config, LeakGAN, changes, intrinsic_rewards
 from textgan.networks.modes import evaluating
-from textgan.opponent import OpponentConfig
+from textgan.parts.opponent import OpponentConfig
 from textgan.registry import find
 from textgan.reproducibility import seed_everything
 

@@ -130,7 +130,7 @@ def test_another_loss_is_refused():
 def test_the_ranker_learns_to_rank_real_sentences_above_fakes():
     from textgan.data.batches import Batches
     from textgan.data.oracle import OracleSplit
-    from textgan.text_game import Pretraining
+    from textgan.parts.text_game import Pretraining
     from textgan.trainer import Trainer, TrainerConfig
 
     seed_everything(0)

@@ -15,9 +15,9 @@ from textgan.errors import UserError
 from textgan.game import Turn
 from textgan.games.sentigan import TINY, Config, SentiGAN
 from textgan.networks.modes import evaluating
-from textgan.opponent import OpponentConfig
+from textgan.parts.opponent import OpponentConfig
+from textgan.parts.text_game import Pretraining
 from textgan.reproducibility import seed_everything
-from textgan.text_game import Pretraining
 from textgan.trainer import Trainer, TrainerConfig
 
 SPEC = SPECS["labelled"]["labelled"]

@@ -12,8 +12,8 @@ from textgan.game import Act, Move, Turn
 from textgan.games.seqgan import TINY, Config, SeqGAN
 from textgan.networks.modes import evaluating
 from textgan.networks.text_cnn import SEQGAN_FILTERS
+from textgan.parts.text_game import Pretraining
 from textgan.reproducibility import seed_everything
-from textgan.text_game import Pretraining
 
 SPEC = SPECS["text"]["variable length"]
 TURN = Turn("adversarial", 0, 0.0)

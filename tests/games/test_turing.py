@@ -12,7 +12,7 @@ from tests.toys import assert_bitwise_equal, weights
 from textgan import registry
 from textgan.game import Turn
 from textgan.games.turing import TINY, Turing
-from textgan.ngram_classifier import ClassifierConfig
+from textgan.parts.ngram_classifier import ClassifierConfig
 from textgan.reproducibility import seed_everything
 
 SPEC = SPECS["text"]["variable length"]

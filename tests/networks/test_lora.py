@@ -76,7 +76,9 @@ def test_adapters_need_peft_and_a_model_with_weights(tmp_path: Path, monkeypatch
     folder = model_folder(tmp_path)
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "peft", None)
-        with pytest.raises(UserError, match=r"game.lora is 4, which needs the package peft: pip install textgan\[lora\]"):
+        with pytest.raises(
+            UserError, match=r"game.lora is 4, which needs the package peft: pip install textgan\[lora\]"
+        ):
             PretrainedGenerator(SPEC, folder, lora=4)
     (folder / "model.safetensors").unlink()
     with pytest.raises(UserError, match=r"game.lora is 4; generator hf:.* has no weights to adapt"):

@@ -34,25 +34,19 @@ from torch.optim import Adam, Optimizer
 from textgan.data.spec import NONE, TextSpec
 from textgan.errors import check_above_zero, check_at_least
 from textgan.game import Act, Loss, Move, Stage, Turn
-from textgan.networks.generators import GeneratorConfig, text_generator
+from textgan.networks.generators import GeneratorConfig
 from textgan.networks.modes import evaluating
-from textgan.opponent import TINY_OPPONENT, Opponent, OpponentConfig
+from textgan.parts.opponent import TINY_OPPONENT, Opponent, OpponentConfig
+from textgan.parts.text_game import Pretraining, TextGame, TextGameConfig
 from textgan.relaxation import gumbel
-from textgan.text_game import Pretraining, TextGame
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(TextGameConfig):
     """ARAML."""
 
-    generator: GeneratorConfig = GeneratorConfig()
-    """Its network."""
-    pretraining: Pretraining = Pretraining()
-    """Maximum likelihood before the game."""
     discriminator: OpponentConfig = OpponentConfig()
     """Its network, its loss and how it learns."""
-    batch_size: int = 64
-    """Real sentences a generator step; a discriminator step takes as many real ones and as many fakes."""
     neighbours: int = 5
     """K: sentences near each real one, itself counted."""
     tau: float = 0.85
@@ -61,21 +55,17 @@ class Config:
     """Temperature of the weights: the lower, the more the discriminator decides."""
     words: Literal["model", "uniform"] = "model"
     """Where new words come from: the generator as it was before the game, given the sentence so far, or anywhere."""
-    rounds: int = 15
-    """Adversarial rounds."""
     generator_steps: int = 20
     """Steps a round."""
     learning_rate: float = 3e-4
     """Adam's step size in the game."""
-    clip: float = 5.0
-    """Largest norm of the generator's gradient."""
     reward: Literal["discriminator", "constant"] = "discriminator"
     """constant: all neighbours weigh the same, a control that shows what the discriminator is worth."""
 
     def __post_init__(self) -> None:
-        check_at_least(1, "game", self, "batch_size", "neighbours", "generator_steps")
-        check_at_least(0, "game", self, "rounds")
-        check_above_zero("game", self, "tau", "alpha", "clip", "learning_rate")
+        super().__post_init__()
+        check_at_least(1, "game", self, "neighbours", "generator_steps")
+        check_above_zero("game", self, "tau", "alpha")
 
 
 TINY = Config(
@@ -87,13 +77,12 @@ TINY = Config(
 class ARAML(TextGame):
     """Generator and discriminator, and the language model that proposes words."""
 
+    config: Config
+
     payoff: Tensor
 
     def __init__(self, config: Config, spec: TextSpec) -> None:
-        super().__init__()
-        self.config, self.spec = config, spec
-        self.batch_size = config.batch_size
-        self.generator = text_generator(config.generator, spec)
+        super().__init__(config, spec)
         self.language_model = copy.deepcopy(self.generator)
         self.opponent = Opponent(config.discriminator, spec, config.batch_size)
         words = spec.vocab_size - len({*spec.never, spec.eos} - {NONE})

@@ -33,24 +33,24 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from textgan.categories import categories_of, conditions, mixture_log_probs
 from textgan.data.labelled import LabelledBatch
 from textgan.data.spec import LabelledSpec
-from textgan.errors import check_above_zero, check_at_least, check_fields
+from textgan.errors import check_at_least, check_fields
 from textgan.game import Act, Loss, Move, Stage, Turn
 from textgan.losses import OBJECTIVES, ObjectiveName, accuracy
 from textgan.networks.generators import GeneratorConfig, text_generator
 from textgan.networks.modes import evaluating
 from textgan.networks.text_generator import TextGenerator
-from textgan.pools import Pool
+from textgan.parts.categories import categories_of, conditions, mixture_log_probs
+from textgan.parts.pools import Pool
+from textgan.parts.relaxed_opponent import PLAYER, RelaxedOpponent, RelaxedOpponentConfig
+from textgan.parts.text_game import Pretraining, TextGame, TextGameConfig
 from textgan.relaxation import Relaxed, relaxed_sample
-from textgan.relaxed_opponent import PLAYER, RelaxedOpponent, RelaxedOpponentConfig
 from textgan.sampling import sample
-from textgan.text_game import Pretraining, TextGame
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(TextGameConfig):
     """CatGAN."""
 
     generator: GeneratorConfig = GeneratorConfig("relational", embedding=32, hidden=128, heads=2, slots=1, dropout=0.0)
@@ -64,8 +64,6 @@ class Config:
     """Its network, its loss and how it learns."""
     categories_in_votes: bool = True
     """The discriminator has a score for each category. False: one for all, as the paper's."""
-    batch_size: int = 64
-    """Sentences a step, of real ones and of fakes."""
     rounds: int = 30
     """Adversarial rounds."""
     child_steps: int = 1
@@ -76,17 +74,15 @@ class Config:
     """Temperatures, in rounds of the schedule ahead of the present one (below 0: behind it)."""
     learning_rate: float = 1e-4
     """Adam's step size of a child."""
-    clip: float = 5.0
-    """Largest norm of a child's gradient."""
     beta: float = 100.0
     """beta_max: the inverse temperature that the game ends with, at least 1."""
     diversity: float = 0.001
     """Weight of diversity in the fitness."""
 
     def __post_init__(self) -> None:
-        check_at_least(1, "game", self, "batch_size", "beta", "child_steps")
-        check_at_least(0, "game", self, "rounds", "diversity")
-        check_above_zero("game", self, "learning_rate", "clip")
+        super().__post_init__()
+        check_at_least(1, "game", self, "beta", "child_steps")
+        check_at_least(0, "game", self, "diversity")
         check_fields("game", self, "at least one", lambda found: len(found) > 0, "mutations", "shifts")
 
 
@@ -102,14 +98,14 @@ TINY = Config(
 class CatGAN(TextGame):
     """The generator, its children, each a player, and the discriminator."""
 
+    config: Config
+
     data = "labelled"
     spec: LabelledSpec
 
     def __init__(self, config: Config, spec: LabelledSpec) -> None:
-        super().__init__()
-        self.config, self.spec = config, spec
-        self.batch_size, self.count = config.batch_size, len(spec.categories)
-        self.generator = text_generator(config.generator, spec, condition=self.count)
+        super().__init__(config, spec, text_generator(config.generator, spec, condition=len(spec.categories)))
+        self.count = len(spec.categories)
         self.kinds = list(product(config.mutations, config.shifts))
         self.population = nn.ModuleList(copy.deepcopy(self.generator) for _ in self.kinds)
         votes = self.count if config.categories_in_votes else 1

@@ -35,38 +35,30 @@ from torch.optim import Adam, Optimizer
 from textgan.data.spec import TextSpec
 from textgan.errors import check_above_zero, check_at_least
 from textgan.game import Loss, Move, Stage, Turn
-from textgan.networks.generators import GeneratorConfig, text_generator
+from textgan.networks.generators import GeneratorConfig
 from textgan.networks.modes import evaluating
-from textgan.opponent import TINY_OPPONENT, Opponent, OpponentConfig
+from textgan.parts.opponent import TINY_OPPONENT, Opponent, OpponentConfig
+from textgan.parts.proposals import ProposalConfig, effective_share, propose
+from textgan.parts.text_game import Pretraining, TextGame, TextGameConfig
 from textgan.policy_gradient import advantages, reinforce_loss
-from textgan.proposals import ProposalConfig, effective_share, propose
-from textgan.text_game import Pretraining, TextGame
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(TextGameConfig):
     """ColdGAN."""
 
-    generator: GeneratorConfig = GeneratorConfig()
-    """Its network."""
-    pretraining: Pretraining = Pretraining()
-    """Maximum likelihood before the game."""
     discriminator: OpponentConfig = OpponentConfig(pool_refresh=0.5)
     """Its network, its loss and how it learns."""
     proposal: ProposalConfig = ProposalConfig()
     """Where sentences are drawn."""
     fakes: Literal["generator", "proposal"] = "generator"
     """What the discriminator learns to tell from real sentences: those of the generator or those of the proposal."""
-    batch_size: int = 64
-    """Sentences a generator step; a discriminator step takes as many real ones and as many fakes."""
     rounds: int = 20
     """Adversarial rounds."""
     generator_steps: int = 10
     """Policy-gradient steps a round."""
     learning_rate: float = 3e-4
     """Adam's step size by policy gradient."""
-    clip: float = 5.0
-    """Largest norm of the generator's policy gradient."""
     weights: Literal["sentence", "word"] = "sentence"
     """What has an importance weight: the sentence, which is unbiased, or each word by itself."""
     largest_weight: float | None = 5.0
@@ -79,9 +71,9 @@ class Config:
     """Divide the rewards by their standard deviation over the batch."""
 
     def __post_init__(self) -> None:
-        check_at_least(1, "game", self, "batch_size", "generator_steps")
-        check_at_least(0, "game", self, "rounds")
-        check_above_zero("game", self, "clip", "learning_rate", "largest_weight")
+        super().__post_init__()
+        check_at_least(1, "game", self, "generator_steps")
+        check_above_zero("game", self, "largest_weight")
 
 
 TINY = Config(
@@ -93,11 +85,10 @@ TINY = Config(
 class ColdGAN(TextGame):
     """Generator and discriminator."""
 
+    config: Config
+
     def __init__(self, config: Config, spec: TextSpec) -> None:
-        super().__init__()
-        self.config, self.spec = config, spec
-        self.batch_size = config.batch_size
-        self.generator = text_generator(config.generator, spec)
+        super().__init__(config, spec)
         self.opponent = Opponent(config.discriminator, spec, config.batch_size)
 
     def optimizers(self) -> dict[str, Optimizer]:

@@ -34,8 +34,8 @@ from textgan.errors import check_above_zero, check_at_least, check_fields
 from textgan.game import Loss, Move, Stage, Turn
 from textgan.networks.generators import KINDS, GeneratorConfig, text_generator
 from textgan.networks.modes import evaluating
+from textgan.parts.text_game import Pretraining, TextGame, TextGameConfig
 from textgan.policy_gradient import advantages, reinforce_loss, rewards_to_go
-from textgan.text_game import Pretraining, TextGame
 
 
 @dataclass(frozen=True)
@@ -63,33 +63,24 @@ class MediatorConfig(GeneratorConfig):
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(TextGameConfig):
     """Cooperative training."""
 
-    generator: GeneratorConfig = GeneratorConfig()
-    """Its network."""
     pretraining: Pretraining = Pretraining(epochs=0)
     """Maximum likelihood before the game; the paper has none."""
     mediator: MediatorConfig = MediatorConfig()
     """Its network, and how it learns."""
-    batch_size: int = 64
-    """Sentences a generator step; a mediator step takes as many real and as many generated ones."""
     rounds: int = 1000
     """Rounds of the game."""
     generator_steps: int = 1
     """The generator's steps a round."""
-    learning_rate: float = 1e-3
-    """Adam's step size; its betas are the paper's, 0.9 and 0.95."""
-    clip: float = 5.0
-    """Largest norm of either gradient."""
     prefixes: Literal["dropped", "credited"] = "dropped"
     """What a word is told of the divergence at the places after it. dropped: nothing (the paper). credited: by
     REINFORCE, with the mean of the other sentences as baseline."""
 
     def __post_init__(self) -> None:
-        check_at_least(1, "game", self, "batch_size", "generator_steps")
-        check_at_least(0, "game", self, "rounds")
-        check_above_zero("game", self, "clip", "learning_rate")
+        super().__post_init__()
+        check_at_least(1, "game", self, "generator_steps")
 
 
 TINY = Config(
@@ -101,11 +92,10 @@ TINY = Config(
 class CoT(TextGame):
     """Generator and mediator."""
 
+    config: Config
+
     def __init__(self, config: Config, spec: TextSpec) -> None:
-        super().__init__()
-        self.config, self.spec = config, spec
-        self.batch_size = config.batch_size
-        self.generator = text_generator(config.generator, spec)
+        super().__init__(config, spec)
         self.mediator = text_generator(config.mediator, spec)
 
     def optimizers(self) -> dict[str, Optimizer]:

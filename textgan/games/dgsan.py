@@ -34,37 +34,25 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from textgan.data.spec import TextSpec
-from textgan.errors import check_above_zero, check_at_least
 from textgan.game import Act, Loss, Move, Stage, Turn
-from textgan.networks.generators import GeneratorConfig, text_generator
+from textgan.networks.generators import GeneratorConfig
 from textgan.networks.modes import evaluating
+from textgan.parts.text_game import Pretraining, TextGame, TextGameConfig
 from textgan.sampling import sample
-from textgan.text_game import Pretraining, TextGame
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(TextGameConfig):
     """DGSAN."""
 
-    generator: GeneratorConfig = GeneratorConfig()
-    """Its network."""
     pretraining: Pretraining = Pretraining(epochs=0)
     """Maximum likelihood before the game."""
-    batch_size: int = 64
-    """Real sentences a step, and as many of the old generator's."""
     rounds: int = 10
     """Epochs of the game; the old generator becomes the new one before each."""
     learning_rate: float = 3e-3
     """Adam's step size in the game."""
-    clip: float = 5.0
-    """Largest norm of the generator's gradient in the game."""
     ratio: Literal["token", "sentence"] = "token"
     """What the old and the new generator are compared on. token: each word given those before it, the paper."""
-
-    def __post_init__(self) -> None:
-        check_at_least(1, "game", self, "batch_size")
-        check_at_least(0, "game", self, "rounds")
-        check_above_zero("game", self, "learning_rate", "clip")
 
 
 TINY = Config(
@@ -75,11 +63,10 @@ TINY = Config(
 class DGSAN(TextGame):
     """One generator, with an optimiser for likelihood and one for the game, and what it was an epoch ago."""
 
+    config: Config
+
     def __init__(self, config: Config, spec: TextSpec) -> None:
-        super().__init__()
-        self.config, self.spec = config, spec
-        self.batch_size = config.batch_size
-        self.generator = text_generator(config.generator, spec)
+        super().__init__(config, spec)
         self.old = copy.deepcopy(self.generator)
 
     def optimizers(self) -> dict[str, Optimizer]:

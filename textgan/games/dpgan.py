@@ -38,22 +38,16 @@ from textgan.errors import check_above_zero, check_at_least, check_fields
 from textgan.game import Loss, Move, Stage, Turn
 from textgan.networks.generators import GeneratorConfig, text_generator
 from textgan.networks.modes import evaluating
+from textgan.parts.text_game import Pretraining, TextGame, TextGameConfig
 from textgan.policy_gradient import rewards_to_go
-from textgan.text_game import Pretraining, TextGame
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(TextGameConfig):
     """DP-GAN."""
 
-    generator: GeneratorConfig = GeneratorConfig()
-    """Its network."""
-    pretraining: Pretraining = Pretraining()
-    """Maximum likelihood before the game."""
     discriminator: GeneratorConfig = GeneratorConfig()
     """The language model that tells real from fake: any network that a generator can be."""
-    batch_size: int = 64
-    """Sentences a step; a discriminator step takes as many real ones and as many fakes."""
     discriminator_rounds: int = 100
     """Discriminator steps before the game."""
     discriminator_learning_rate: float = 1e-3
@@ -66,8 +60,6 @@ class Config:
     """Policy-gradient steps a round."""
     learning_rate: float = 1e-4
     """Adam's step size by policy gradient."""
-    clip: float = 5.0
-    """Largest norm of either player's gradient."""
     ceiling: float = 12.0
     """Largest cross-entropy of a word that counts, in nats."""
     discount: float = 1.0
@@ -82,9 +74,10 @@ class Config:
     """Divide the rewards by their standard deviation over the batch."""
 
     def __post_init__(self) -> None:
-        check_at_least(1, "game", self, "batch_size", "generator_steps", "discriminator_steps")
-        check_at_least(0, "game", self, "rounds", "discriminator_rounds", "teacher_forcing")
-        check_above_zero("game", self, "clip", "ceiling", "learning_rate", "discriminator_learning_rate")
+        super().__post_init__()
+        check_at_least(1, "game", self, "generator_steps", "discriminator_steps")
+        check_at_least(0, "game", self, "discriminator_rounds", "teacher_forcing")
+        check_above_zero("game", self, "ceiling", "discriminator_learning_rate")
         check_fields("game", self, "in (0, 1]", lambda share: 0 < share <= 1, "discount")
 
 
@@ -97,11 +90,10 @@ TINY = Config(
 class DPGAN(TextGame):
     """A generator and a language model against it."""
 
+    config: Config
+
     def __init__(self, config: Config, spec: TextSpec) -> None:
-        super().__init__()
-        self.config, self.spec = config, spec
-        self.batch_size = config.batch_size
-        self.generator = text_generator(config.generator, spec)
+        super().__init__(config, spec)
         self.discriminator = text_generator(config.discriminator, spec)
 
     def optimizers(self) -> dict[str, Optimizer]:

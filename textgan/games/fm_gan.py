@@ -11,7 +11,7 @@ or by Sinkhorn's iterations, and held fixed while the costs are derived. Words i
 temperature), a soft argmax, and are read on as mixtures of embeddings.
 
 Differs from the paper: both networks are pretrained together as an autoencoder whose codes are held to N(0, I) (see
-`textgan.latent_game`); style transfer, the paper's second task, is not here; Sinkhorn's plan, which the paper argues
+`parts/latent_game.py`); style transfer, the paper's second task, is not here; Sinkhorn's plan, which the paper argues
 against, and words drawn given z are switches; the soft argmax sharpens over the game. There is no density: the code
 would have to be integrated out. ``configs/fm_gan-oracle.yaml`` and ``configs/fm_gan-captions.yaml`` are presets.
 """
@@ -29,10 +29,10 @@ from textgan.data.spec import TextSpec
 from textgan.distances import TransportName, feature_movers_distance
 from textgan.errors import check_above_zero, check_at_least
 from textgan.game import Loss, Move, Stage, Turn
-from textgan.latent_game import LatentConfig, LatentGame
 from textgan.networks.discriminators import DiscriminatorConfig
 from textgan.networks.generators import GeneratorConfig
 from textgan.networks.modes import evaluating
+from textgan.parts.latent_game import LatentConfig, LatentGame
 
 
 @dataclass(frozen=True)

@@ -38,15 +38,15 @@ from torch.optim import Adam, Optimizer
 from textgan.data.spec import StorySpec
 from textgan.data.stories import StoryBatch
 from textgan.errors import check_above_zero, check_at_least
-from textgan.experience import Experience
 from textgan.game import Act, Loss, Move, Stage, Turn
 from textgan.networks.answer_scorer import ScorerConfig
 from textgan.networks.modes import evaluating
 from textgan.networks.snapshot import Snapshot
 from textgan.networks.story_generator import WriterConfig
+from textgan.parts.experience import Experience
+from textgan.parts.reward_model import RewardedGame, RewardModel
+from textgan.parts.text_game import Pretraining
 from textgan.policy_gradient import clipped_loss, group_advantages, kl_estimates, token_weights
-from textgan.reward_model import RewardedGame, RewardModel
-from textgan.text_game import Pretraining
 
 
 @dataclass(frozen=True)

@@ -33,15 +33,15 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from textgan.data.spec import TextSpec
-from textgan.errors import check_above_zero, check_at_least, check_fields
+from textgan.errors import check_at_least, check_fields
 from textgan.game import Act, Loss, Move, Stage, Turn
 from textgan.losses import OBJECTIVES
-from textgan.networks.generators import GeneratorConfig, text_generator
+from textgan.networks.generators import GeneratorConfig
 from textgan.networks.modes import evaluating
-from textgan.opponent import TINY_OPPONENT, Opponent, OpponentConfig
-from textgan.pools import Pool
-from textgan.proposals import ProposalConfig, effective_share, propose
-from textgan.text_game import Pretraining, TextGame
+from textgan.parts.opponent import TINY_OPPONENT, Opponent, OpponentConfig
+from textgan.parts.pools import Pool
+from textgan.parts.proposals import ProposalConfig, effective_share, propose
+from textgan.parts.text_game import Pretraining, TextGame, TextGameConfig
 
 PROBABILITIES = [name for name, objective in OBJECTIVES.items() if objective.reward is torch.sigmoid]
 """Losses whose score is the logit of a probability."""
@@ -50,20 +50,14 @@ LEAST = 1e-30
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(TextGameConfig):
     """Generative cooperative networks."""
 
-    generator: GeneratorConfig = GeneratorConfig()
-    """Its network."""
-    pretraining: Pretraining = Pretraining()
-    """Maximum likelihood before the game."""
     discriminator: OpponentConfig = OpponentConfig()
     """Its network, its loss (one that gives probabilities) and how it learns."""
     proposal: ProposalConfig = ProposalConfig(warm=1.0)
     """Where the sentences are drawn that the target is fitted on: all from the generator, if nothing else is said. The
     further from it, the more of them weigh next to nothing: see ``effective_share`` in the log."""
-    batch_size: int = 64
-    """Sentences a generator step; a discriminator step takes as many real ones and as many fakes."""
     rounds: int = 30
     """Rounds of the game."""
     samples: int = 640
@@ -72,15 +66,12 @@ class Config:
     """Passes of the generator over them."""
     learning_rate: float = 3e-4
     """Adam's step size in the game."""
-    clip: float = 5.0
-    """Largest norm of the generator's gradient."""
     reward: Literal["discriminator", "constant"] = "discriminator"
     """constant: D is the same everywhere and q_t is p_t-1, a control that shows what the discriminator is worth."""
 
     def __post_init__(self) -> None:
-        check_at_least(1, "game", self, "batch_size", "samples", "epochs")
-        check_at_least(0, "game", self, "rounds")
-        check_above_zero("game", self, "clip", "learning_rate")
+        super().__post_init__()
+        check_at_least(1, "game", self, "samples", "epochs")
         accepted = " or ".join(PROBABILITIES)
         check_fields("game.discriminator", self.discriminator, accepted, lambda name: name in PROBABILITIES, "loss")
 
@@ -94,11 +85,10 @@ TINY = Config(
 class GCN(TextGame):
     """Generator, discriminator, and the weighted sentences of a round."""
 
+    config: Config
+
     def __init__(self, config: Config, spec: TextSpec) -> None:
-        super().__init__()
-        self.config, self.spec = config, spec
-        self.batch_size = config.batch_size
-        self.generator = text_generator(config.generator, spec)
+        super().__init__(config, spec)
         self.opponent = Opponent(config.discriminator, spec, config.batch_size)
         self.proposed = Pool(config.samples, spec.length)
         self.weights = Pool(config.samples, dtype=torch.float32)

@@ -29,35 +29,27 @@ from torch.optim import Adam, Optimizer
 from textgan.data.spec import TextSpec
 from textgan.errors import check_above_zero, check_at_least
 from textgan.game import Loss, Move, Stage, Turn
-from textgan.networks.generators import GeneratorConfig, text_generator
+from textgan.networks.generators import GeneratorConfig
 from textgan.networks.modes import evaluating
+from textgan.parts.relaxed_opponent import RelaxedOpponent, RelaxedOpponentConfig
+from textgan.parts.text_game import Pretraining, TextGame, TextGameConfig
 from textgan.relaxation import Feedback, Relaxed, relaxed_sample, straight_through
-from textgan.relaxed_opponent import RelaxedOpponent, RelaxedOpponentConfig
-from textgan.text_game import Pretraining, TextGame
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(TextGameConfig):
     """GSGAN."""
 
-    generator: GeneratorConfig = GeneratorConfig()
-    """Its network."""
-    pretraining: Pretraining = Pretraining()
-    """Maximum likelihood before the game."""
     discriminator: RelaxedOpponentConfig = RelaxedOpponentConfig(
         widths=(1, 2, 3, 4, 5), filters=(64, 64, 64, 64, 64), learning_rate=1e-4
     )
     """Its network, the loss of both sides and how it learns."""
-    batch_size: int = 64
-    """Sentences a step, of real ones and of fakes."""
     rounds: int = 300
     """Adversarial rounds."""
     generator_steps: int = 1
     """Steps of the generator a round."""
     learning_rate: float = 1e-4
     """Adam's step size of the generator in the game."""
-    clip: float = 5.0
-    """Largest norm of the generator's gradient."""
     first_temperature: float = 2.0
     """tau when the game begins."""
     last_temperature: float = 0.5
@@ -68,9 +60,9 @@ class Config:
     """The discriminator sees the likeliest words, one-hot as real ones are, with the mixture's gradient."""
 
     def __post_init__(self) -> None:
-        check_at_least(1, "game", self, "batch_size", "generator_steps")
-        check_at_least(0, "game", self, "rounds")
-        check_above_zero("game", self, "learning_rate", "clip", "first_temperature", "last_temperature")
+        super().__post_init__()
+        check_at_least(1, "game", self, "generator_steps")
+        check_above_zero("game", self, "first_temperature", "last_temperature")
 
 
 TINY = Config(
@@ -84,11 +76,10 @@ TINY = Config(
 class GSGAN(TextGame):
     """Generator and discriminator; the generator has one optimiser for likelihood and one for the game."""
 
+    config: Config
+
     def __init__(self, config: Config, spec: TextSpec) -> None:
-        super().__init__()
-        self.config, self.spec = config, spec
-        self.batch_size = config.batch_size
-        self.generator = text_generator(config.generator, spec)
+        super().__init__(config, spec)
         self.opponent = RelaxedOpponent(config.discriminator, spec)
 
     def optimizers(self) -> dict[str, Optimizer]:

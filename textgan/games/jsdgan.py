@@ -37,11 +37,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
-from textgan.data.spec import TextSpec
 from textgan.errors import check_above_zero, check_at_least
 from textgan.game import Loss, Move, Stage, Turn
-from textgan.networks.generators import GeneratorConfig, text_generator
-from textgan.text_game import TextGame
+from textgan.networks.generators import GeneratorConfig
+from textgan.parts.text_game import TextGame
 
 
 @dataclass(frozen=True)
@@ -75,11 +74,7 @@ TINY = Config(generator=GeneratorConfig(embedding=16, hidden=16), epochs=2, batc
 class JSDGAN(TextGame):
     """One player, one stage."""
 
-    def __init__(self, config: Config, spec: TextSpec) -> None:
-        super().__init__()
-        self.config, self.spec = config, spec
-        self.batch_size = config.batch_size
-        self.generator = text_generator(config.generator, spec)
+    config: Config
 
     def optimizers(self) -> dict[str, Optimizer]:
         return {"generator": Adam(self.generator.parameters(), lr=self.config.learning_rate)}

@@ -42,9 +42,9 @@ from textgan.game import Loss, Move, Stage, Turn
 from textgan.networks.leaked import LeakedConfig, LeakedGenerator
 from textgan.networks.modes import evaluating
 from textgan.networks.text_cnn import TextCNN
-from textgan.opponent import TINY_OPPONENT, Opponent, OpponentConfig
+from textgan.parts.opponent import TINY_OPPONENT, Opponent, OpponentConfig
+from textgan.parts.text_game import Pretraining, TextGame
 from textgan.policy_gradient import rank_rescaled, reinforce_loss, rollout_rewards
-from textgan.text_game import Pretraining, TextGame
 
 
 @dataclass(frozen=True)
@@ -94,15 +94,14 @@ TINY = Config(
 class LeakGAN(TextGame):
     """Generator (manager and worker) and discriminator; the generator has an optimiser for likelihood, and another."""
 
+    config: Config
     generator: LeakedGenerator
 
     def __init__(self, config: Config, spec: TextSpec) -> None:
-        super().__init__()
-        self.config, self.spec = config, spec
-        self.batch_size = config.batch_size
-        self.opponent = Opponent(config.discriminator, spec, config.batch_size)
-        assert isinstance(self.opponent.network, TextCNN)
-        self.generator = LeakedGenerator(config.generator, spec, self.opponent.network)
+        opponent = Opponent(config.discriminator, spec, config.batch_size)
+        assert isinstance(opponent.network, TextCNN)
+        super().__init__(config, spec, LeakedGenerator(config.generator, spec, opponent.network))
+        self.opponent = opponent
 
     def optimizers(self) -> dict[str, Optimizer]:
         return {

@@ -38,36 +38,24 @@ from torch.optim import Adam, Optimizer
 from textgan.data.spec import TextSpec
 from textgan.errors import check_above_zero, check_at_least, check_fields
 from textgan.game import Loss, Move, Stage, Turn
-from textgan.networks.generators import GeneratorConfig, text_generator
+from textgan.networks.generators import GeneratorConfig
 from textgan.networks.modes import evaluating
-from textgan.opponent import TINY_OPPONENT, Opponent, OpponentConfig
+from textgan.parts.opponent import TINY_OPPONENT, Opponent, OpponentConfig
+from textgan.parts.text_game import Pretraining, TextGame, TextGameConfig
 from textgan.policy_gradient import continued, reinforce_loss, rollout_rewards
-from textgan.text_game import Pretraining, TextGame
 
 LARGEST = 60.0
 """Log-ratios of completions are cut so far above and below the batch's largest: far beyond any that matters."""
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(TextGameConfig):
     """MaliGAN."""
 
-    generator: GeneratorConfig = GeneratorConfig()
-    """Its network."""
-    pretraining: Pretraining = Pretraining()
-    """Maximum likelihood before the game."""
     discriminator: OpponentConfig = OpponentConfig()
     """Its network and how it learns. Its loss must be standard."""
-    batch_size: int = 64
-    """Sentences a generator step; a discriminator step takes as many real ones and as many fakes."""
-    rounds: int = 15
-    """Adversarial rounds."""
     generator_steps: int = 5
     """Generator steps a round."""
-    learning_rate: float = 1e-3
-    """Adam's step size in the game."""
-    clip: float = 5.0
-    """Largest norm of the generator's gradient."""
     temperature: float = 1.0
     """Temperature at which sentences are drawn."""
     reward: Literal["discriminator", "constant"] = "discriminator"
@@ -82,9 +70,10 @@ class Config:
     """Completions by which each word is weighed. 0: by its own sentence."""
 
     def __post_init__(self) -> None:
-        check_at_least(1, "game", self, "batch_size", "generator_steps", "completions")
-        check_at_least(0, "game", self, "rounds", "rollouts")
-        check_above_zero("game", self, "clip", "learning_rate", "temperature")
+        super().__post_init__()
+        check_at_least(1, "game", self, "generator_steps", "completions")
+        check_at_least(0, "game", self, "rollouts")
+        check_above_zero("game", self, "temperature")
         fits = f"at most the batch size, {self.batch_size}"
         check_fields("game", self, fits, lambda n: n <= self.batch_size, "completions")
         check_fields("game.discriminator", self.discriminator, "standard", lambda loss: loss == "standard", "loss")
@@ -99,11 +88,10 @@ TINY = Config(
 class MaliGAN(TextGame):
     """Generator and discriminator; the generator has one optimiser for likelihood and one for the game."""
 
+    config: Config
+
     def __init__(self, config: Config, spec: TextSpec) -> None:
-        super().__init__()
-        self.config, self.spec = config, spec
-        self.batch_size = config.batch_size
-        self.generator = text_generator(config.generator, spec)
+        super().__init__(config, spec)
         self.opponent = Opponent(config.discriminator, spec, config.batch_size)
 
     def optimizers(self) -> dict[str, Optimizer]:

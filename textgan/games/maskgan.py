@@ -43,9 +43,9 @@ from textgan.game import Game, Loss, Move, Stage, Turn
 from textgan.losses import accuracy, discriminator_loss
 from textgan.networks.infilling import Infiller, Masking, PrefixCritic, TokenJudge, choose_masked
 from textgan.networks.modes import evaluating
+from textgan.parts.text_game import Pretraining
 from textgan.policy_gradient import advantages, reinforce_loss, rewards_to_go
 from textgan.sampling import sample
-from textgan.text_game import Pretraining
 
 
 @dataclass(frozen=True)

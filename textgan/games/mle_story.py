@@ -19,7 +19,7 @@ from textgan.data.spec import StorySpec
 from textgan.errors import check_above_zero, check_at_least, check_share
 from textgan.game import Move, Stage
 from textgan.networks.story_generator import story_generator
-from textgan.story_game import StoryGame
+from textgan.parts.story_game import StoryGame
 
 
 @dataclass(frozen=True)

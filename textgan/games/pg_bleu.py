@@ -38,29 +38,21 @@ from textgan.data.spec import TextSpec
 from textgan.errors import check_above_zero, check_at_least, check_share
 from textgan.game import Act, Loss, Move, Stage, Turn
 from textgan.metrics import Sentences, bleu_per_sentence
-from textgan.networks.generators import GeneratorConfig, text_generator
-from textgan.rollout_policy import RolloutPolicy
-from textgan.text_game import Pretraining, TextGame
+from textgan.networks.generators import GeneratorConfig
+from textgan.parts.rollout_policy import RolloutPolicy
+from textgan.parts.text_game import Pretraining, TextGame, TextGameConfig
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(TextGameConfig):
     """Policy gradient with BLEU as reward."""
 
-    generator: GeneratorConfig = GeneratorConfig()
-    """Its network."""
-    pretraining: Pretraining = Pretraining()
-    """Maximum likelihood before the game."""
-    batch_size: int = 64
-    """Sentences a generator step."""
     rounds: int = 40
     """Rounds of policy gradient."""
     generator_steps: int = 1
     """Policy-gradient steps a round."""
     learning_rate: float = 3e-4
     """Adam's step size by policy gradient."""
-    clip: float = 5.0
-    """Largest norm of the generator's policy gradient."""
     order: int = 3
     """n of BLEU-n."""
     references: int = 2000
@@ -79,9 +71,9 @@ class Config:
     """Divide the rewards by their standard deviation over the batch."""
 
     def __post_init__(self) -> None:
-        check_at_least(1, "game", self, "batch_size", "rollouts", "generator_steps", "order", "references")
-        check_at_least(0, "game", self, "rounds")
-        check_above_zero("game", self, "clip", "learning_rate", "temperature")
+        super().__post_init__()
+        check_at_least(1, "game", self, "rollouts", "generator_steps", "order", "references")
+        check_above_zero("game", self, "temperature")
         check_share("game", self, "rollout_rate")
 
 
@@ -94,14 +86,13 @@ TINY = Config(
 class PGBLEU(TextGame):
     """One generator, with an optimiser for likelihood and one for policy gradient, and its references."""
 
+    config: Config
+
     references: Tensor
     known: Tensor
 
     def __init__(self, config: Config, spec: TextSpec) -> None:
-        super().__init__()
-        self.config, self.spec = config, spec
-        self.batch_size = config.batch_size
-        self.generator = text_generator(config.generator, spec)
+        super().__init__(config, spec)
         self.rollouts = RolloutPolicy(self.generator, config.rollout_rate, config.rollouts, config.temperature)
         size = min(config.references, spec.train_size)
         self.register_buffer("references", torch.zeros(size, spec.length, dtype=torch.int32))

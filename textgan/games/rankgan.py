@@ -41,21 +41,17 @@ from textgan.data.spec import TextSpec
 from textgan.errors import check_above_zero, check_at_least, check_fields, check_share
 from textgan.game import Act, Loss, Move, Stage, Turn
 from textgan.losses import accuracy
-from textgan.networks.generators import GeneratorConfig, text_generator
+from textgan.networks.generators import GeneratorConfig
 from textgan.networks.modes import evaluating
-from textgan.opponent import TINY_OPPONENT, Opponent, OpponentConfig
-from textgan.rollout_policy import RolloutPolicy
-from textgan.text_game import Pretraining, TextGame
+from textgan.parts.opponent import TINY_OPPONENT, Opponent, OpponentConfig
+from textgan.parts.rollout_policy import RolloutPolicy
+from textgan.parts.text_game import Pretraining, TextGame, TextGameConfig
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(TextGameConfig):
     """RankGAN."""
 
-    generator: GeneratorConfig = GeneratorConfig()
-    """Its network."""
-    pretraining: Pretraining = Pretraining()
-    """Maximum likelihood before the game."""
     discriminator: OpponentConfig = OpponentConfig()
     """The ranker: its network and how it learns. Its loss is its own, `loss` must be standard; l2 is not used."""
     features: int = 64
@@ -66,16 +62,8 @@ class Config:
     """|C|: sentences of a batch that each is ranked among."""
     gamma: float = 10.0
     """What the cosines are multiplied with."""
-    batch_size: int = 64
-    """Sentences a generator step; a ranker step ranks the real ones that are no references, and as many fakes."""
-    rounds: int = 15
-    """Adversarial rounds."""
     generator_steps: int = 2
     """Policy-gradient steps a round."""
-    learning_rate: float = 1e-3
-    """Adam's step size by policy gradient."""
-    clip: float = 5.0
-    """Largest norm of the generator's policy gradient."""
     rollouts: int = 8
     """N: completions of each prefix."""
     rollout_rate: float = 0.8
@@ -92,10 +80,10 @@ class Config:
     """Divide the rewards by their standard deviation over the batch."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_at_least(1, "game", self, "rollouts", "generator_steps", "features", "references", "comparison")
         check_at_least(2, "game", self, "batch_size")
-        check_at_least(0, "game", self, "rounds")
-        check_above_zero("game", self, "clip", "learning_rate", "temperature", "gamma")
+        check_above_zero("game", self, "temperature", "gamma")
         check_share("game", self, "rollout_rate")
         check_fields("game.discriminator", self.discriminator, "standard", lambda loss: loss == "standard", "loss")
 
@@ -109,11 +97,10 @@ TINY = Config(
 class RankGAN(TextGame):
     """Generator and ranker; the generator has one optimiser for likelihood and one for policy gradient."""
 
+    config: Config
+
     def __init__(self, config: Config, spec: TextSpec) -> None:
-        super().__init__()
-        self.config, self.spec = config, spec
-        self.batch_size = config.batch_size
-        self.generator = text_generator(config.generator, spec)
+        super().__init__(config, spec)
         self.rollouts = RolloutPolicy(self.generator, config.rollout_rate, config.rollouts, config.temperature)
         self.ranker = Ranker(config, spec)
 

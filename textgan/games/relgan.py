@@ -31,13 +31,13 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from textgan.data.spec import TextSpec
-from textgan.errors import check_above_zero, check_at_least
+from textgan.errors import check_at_least
 from textgan.game import Loss, Move, Stage, Turn
-from textgan.networks.generators import GeneratorConfig, text_generator
+from textgan.networks.generators import GeneratorConfig
 from textgan.networks.modes import evaluating
+from textgan.parts.relaxed_opponent import RelaxedOpponent, RelaxedOpponentConfig
+from textgan.parts.text_game import Pretraining, TextGame, TextGameConfig
 from textgan.relaxation import Relaxed, relaxed_sample
-from textgan.relaxed_opponent import RelaxedOpponent, RelaxedOpponentConfig
-from textgan.text_game import Pretraining, TextGame
 
 ScheduleName = Literal["exponential", "linear", "quadratic", "square_root", "sigmoid", "none"]
 
@@ -53,26 +53,20 @@ SCHEDULES: dict[str, Callable[[float, float], float]] = {
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(TextGameConfig):
     """RelGAN."""
 
     generator: GeneratorConfig = GeneratorConfig("relational", embedding=32, hidden=128, heads=2, slots=1, dropout=0.0)
     """Its network."""
-    pretraining: Pretraining = Pretraining()
-    """Maximum likelihood before the game."""
     discriminator: RelaxedOpponentConfig = RelaxedOpponentConfig(
         "multi", embedding=16, representations=16, widths=(2, 3, 4, 5), filters=(50, 50, 50, 50),
         loss="relativistic", learning_rate=1e-4, steps=5,
     )  # fmt: skip
     """Its network, the loss of both sides and how it learns; five steps a round."""
-    batch_size: int = 64
-    """Sentences a step, of real ones and of fakes."""
     rounds: int = 80
     """Adversarial rounds."""
     learning_rate: float = 1e-4
     """Adam's step size of the generator in the game."""
-    clip: float = 5.0
-    """Largest norm of the generator's gradient."""
     beta: float = 100.0
     """beta_max: the inverse temperature that the game ends with, at least 1. The paper: 100 and 1000 on real text, 1
     and 2 on the oracle."""
@@ -80,9 +74,8 @@ class Config:
     """How beta rises from 1. none: it is beta_max from the first."""
 
     def __post_init__(self) -> None:
-        check_at_least(1, "game", self, "batch_size", "beta")
-        check_at_least(0, "game", self, "rounds")
-        check_above_zero("game", self, "learning_rate", "clip")
+        super().__post_init__()
+        check_at_least(1, "game", self, "beta")
 
 
 TINY = Config(
@@ -98,11 +91,10 @@ TINY = Config(
 class RelGAN(TextGame):
     """Generator and discriminator; the generator has one optimiser for likelihood and one for the game."""
 
+    config: Config
+
     def __init__(self, config: Config, spec: TextSpec) -> None:
-        super().__init__()
-        self.config, self.spec = config, spec
-        self.batch_size = config.batch_size
-        self.generator = text_generator(config.generator, spec)
+        super().__init__(config, spec)
         self.opponent = RelaxedOpponent(config.discriminator, spec)
 
     def optimizers(self) -> dict[str, Optimizer]:

@@ -37,11 +37,11 @@ from textgan.data.spec import TextSpec
 from textgan.errors import check_above_zero, check_at_least, check_fields, check_share
 from textgan.game import Loss, Move, Stage, Turn
 from textgan.losses import OBJECTIVES, ObjectiveName, accuracy
-from textgan.networks.generators import GeneratorConfig, text_generator
+from textgan.networks.generators import GeneratorConfig
 from textgan.networks.modes import evaluating
 from textgan.networks.token_lstm import TokenLSTM
+from textgan.parts.text_game import TextGame
 from textgan.policy_gradient import advantages, reinforce_loss, rewards_to_go
-from textgan.text_game import TextGame
 
 
 @dataclass(frozen=True)
@@ -118,14 +118,13 @@ TINY = Config(
 class ScratchGAN(TextGame):
     """Generator, discriminator of tokens, and the baseline, which is a buffer."""
 
+    config: Config
+
     baseline: Tensor
 
     def __init__(self, config: Config, spec: TextSpec) -> None:
-        super().__init__()
-        self.config, self.spec = config, spec
-        self.batch_size = config.batch_size
+        super().__init__(config, spec)
         of_tokens = config.discriminator
-        self.generator = text_generator(config.generator, spec)
         self.discriminator = TokenLSTM(
             spec, of_tokens.embedding, of_tokens.frozen, of_tokens.hidden, of_tokens.positions, of_tokens.dropout
         )

@@ -31,49 +31,38 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer, RMSprop
 
-from textgan.categories import categories_of, mixture_log_probs
 from textgan.data.labelled import LabelledBatch
 from textgan.data.spec import LabelledSpec
-from textgan.errors import check_above_zero, check_at_least, check_fields
-from textgan.game import Loss, Move, Stage, Turn
+from textgan.errors import check_at_least, check_fields
+from textgan.game import Game, Loss, Move, Stage, Turn
 from textgan.networks.generators import GeneratorConfig, text_generator
 from textgan.networks.modes import evaluating
 from textgan.networks.text_generator import TextGenerator
-from textgan.opponent import TINY_OPPONENT, Opponent, OpponentConfig
+from textgan.parts.categories import categories_of, mixture_log_probs
+from textgan.parts.opponent import TINY_OPPONENT, Opponent, OpponentConfig
+from textgan.parts.text_game import Pretraining, TextGame, TextGameConfig
 from textgan.policy_gradient import rollout_rewards
 from textgan.sampling import sample
-from textgan.text_game import Pretraining, TextGame
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(TextGameConfig):
     """SentiGAN."""
 
-    generator: GeneratorConfig = GeneratorConfig()
-    """The network of each generator."""
-    pretraining: Pretraining = Pretraining()
-    """Maximum likelihood before the game, each generator on its category."""
     discriminator: OpponentConfig = OpponentConfig(widths=(1, 2, 3, 4, 5), filters=(64,) * 5, learning_rate=1e-3)
     """Its network and how it learns; its loss must be standard, here the cross-entropy of K + 1 classes."""
-    batch_size: int = 64
-    """Sentences a step, of all categories together."""
-    rounds: int = 15
-    """Adversarial rounds."""
     generator_steps: int = 1
     """Steps of the generators a round."""
     learning_rate: float = 1e-4
     """RMSprop's step size in the game."""
-    clip: float = 5.0
-    """Largest norm of the generators' gradient in the game."""
     rollouts: int = 4
     """N: completions of each prefix."""
     reward: Literal["discriminator", "constant"] = "discriminator"
     """constant: every penalty is 1, a control that shows what the discriminator is worth."""
 
     def __post_init__(self) -> None:
-        check_at_least(1, "game", self, "batch_size", "rollouts", "generator_steps")
-        check_at_least(0, "game", self, "rounds")
-        check_above_zero("game", self, "clip", "learning_rate")
+        super().__post_init__()
+        check_at_least(1, "game", self, "rollouts", "generator_steps")
         check_fields("game.discriminator", self.discriminator, "standard", lambda loss: loss == "standard", "loss")
 
 
@@ -86,13 +75,14 @@ TINY = Config(
 class SentiGAN(TextGame):
     """A generator for each category and one discriminator."""
 
+    config: Config
+
     data = "labelled"
     spec: LabelledSpec
 
     def __init__(self, config: Config, spec: LabelledSpec) -> None:
-        super().__init__()
-        self.config, self.spec = config, spec
-        self.batch_size = config.batch_size
+        Game.__init__(self)  # one generator a category
+        self.config, self.spec, self.batch_size = config, spec, config.batch_size
         self.generators = nn.ModuleList(text_generator(config.generator, spec) for _ in spec.categories)
         self.opponent = Classifier(config.discriminator, spec, config.batch_size, outputs=len(spec.categories) + 1)
 

@@ -32,32 +32,20 @@ from torch.optim import Adam, Optimizer
 from textgan.data.spec import TextSpec
 from textgan.errors import check_above_zero, check_at_least, check_share
 from textgan.game import Act, Loss, Move, Stage, Turn
-from textgan.networks.generators import GeneratorConfig, text_generator
-from textgan.opponent import TINY_OPPONENT, Opponent, OpponentConfig
-from textgan.rollout_policy import RolloutPolicy
-from textgan.text_game import Pretraining, TextGame
+from textgan.networks.generators import GeneratorConfig
+from textgan.parts.opponent import TINY_OPPONENT, Opponent, OpponentConfig
+from textgan.parts.rollout_policy import RolloutPolicy
+from textgan.parts.text_game import Pretraining, TextGame, TextGameConfig
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(TextGameConfig):
     """SeqGAN."""
 
-    generator: GeneratorConfig = GeneratorConfig()
-    """Its network."""
-    pretraining: Pretraining = Pretraining()
-    """Maximum likelihood before the game."""
     discriminator: OpponentConfig = OpponentConfig()
     """Its network, its loss and how it learns."""
-    batch_size: int = 64
-    """Sentences a generator step; a discriminator step takes as many real ones and as many fakes."""
-    rounds: int = 15
-    """Adversarial rounds."""
     generator_steps: int = 2
     """Policy-gradient steps a round."""
-    learning_rate: float = 1e-3
-    """Adam's step size by policy gradient."""
-    clip: float = 5.0
-    """Largest norm of the generator's policy gradient."""
     rollouts: int = 8
     """N: completions of each prefix."""
     rollout_rate: float = 0.8
@@ -72,9 +60,9 @@ class Config:
     """Divide the rewards by their standard deviation over the batch."""
 
     def __post_init__(self) -> None:
-        check_at_least(1, "game", self, "batch_size", "rollouts", "generator_steps")
-        check_at_least(0, "game", self, "rounds")
-        check_above_zero("game", self, "clip", "learning_rate", "temperature")
+        super().__post_init__()
+        check_at_least(1, "game", self, "rollouts", "generator_steps")
+        check_above_zero("game", self, "temperature")
         check_share("game", self, "rollout_rate")
 
 
@@ -87,11 +75,10 @@ TINY = Config(
 class SeqGAN(TextGame):
     """Generator and discriminator; the generator has one optimiser for likelihood and one for policy gradient."""
 
+    config: Config
+
     def __init__(self, config: Config, spec: TextSpec) -> None:
-        super().__init__()
-        self.config, self.spec = config, spec
-        self.batch_size = config.batch_size
-        self.generator = text_generator(config.generator, spec)
+        super().__init__(config, spec)
         self.rollouts = RolloutPolicy(self.generator, config.rollout_rate, config.rollouts, config.temperature)
         self.opponent = Opponent(config.discriminator, spec, config.batch_size)
 

@@ -30,55 +30,48 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
-from textgan.categories import categories_of, conditions, mixture_log_probs
 from textgan.data.labelled import LabelledBatch
 from textgan.data.spec import LabelledSpec
 from textgan.errors import UserError, check_above_zero, check_at_least, check_fields
 from textgan.game import Loss, Move, Stage, Turn
 from textgan.networks.generators import GeneratorConfig, text_generator
 from textgan.networks.modes import evaluating
-from textgan.opponent import TINY_OPPONENT, Opponent, OpponentConfig
+from textgan.parts.categories import categories_of, conditions, mixture_log_probs
+from textgan.parts.opponent import TINY_OPPONENT, Opponent, OpponentConfig
+from textgan.parts.text_game import Pretraining, TextGame, TextGameConfig
 from textgan.policy_gradient import advantages, reinforce_loss
 from textgan.sampling import sample
-from textgan.text_game import Pretraining, TextGame
 
 USUAL = "ham"
 """Guarded where it is a category and nothing else is said."""
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(TextGameConfig):
     """The spammer and the filter."""
 
-    generator: GeneratorConfig = GeneratorConfig()
-    """The spammer's network."""
-    pretraining: Pretraining = Pretraining()
-    """Maximum likelihood before the game, on messages of all categories."""
     discriminator: OpponentConfig = OpponentConfig(learning_rate=3e-4, l2=0.01)
     """The filter's network, and how it learns; its loss must be standard."""
     guarded: str | None = None
     """The category that the filter lets pass. None: ham, or the first one where there is none of that name."""
     guard: float = 2.0
     """What it costs to stop a real message of the guarded category, where to let another one pass costs 1."""
-    batch_size: int = 64
-    """Real messages a step, and as many generated ones."""
     rounds: int = 20
     """Rounds of the game."""
     generator_steps: int = 10
     """The spammer's steps a round."""
     learning_rate: float = 3e-4
     """Adam's step size of the spammer in the game."""
-    clip: float = 5.0
-    """Largest norm of the spammer's gradient in the game."""
     likelihood: float = 0.1
     """Weight of the likelihood of real messages while the spammer plays."""
     reward: Literal["discriminator", "constant"] = "discriminator"
     """constant: every reward is 1, a control that shows what the filter is worth to the spammer."""
 
     def __post_init__(self) -> None:
-        check_at_least(1, "game", self, "batch_size", "generator_steps")
-        check_at_least(0, "game", self, "rounds", "likelihood")
-        check_above_zero("game", self, "clip", "learning_rate", "guard")
+        super().__post_init__()
+        check_at_least(1, "game", self, "generator_steps")
+        check_at_least(0, "game", self, "likelihood")
+        check_above_zero("game", self, "guard")
         check_fields("game.discriminator", self.discriminator, "standard", lambda loss: loss == "standard", "loss")
 
 
@@ -91,15 +84,14 @@ TINY = Config(
 class SpamFilter(TextGame):
     """The spammer, player ``generator``, and the filter, player ``discriminator``."""
 
+    config: Config
+
     data = "labelled"
     spec: LabelledSpec
 
     def __init__(self, config: Config, spec: LabelledSpec) -> None:
-        super().__init__()
-        self.config, self.spec = config, spec
-        self.batch_size = config.batch_size
+        super().__init__(config, spec, text_generator(config.generator, spec, condition=len(spec.categories)))
         self.guarded = guarded_category(config.guarded, spec.categories)
-        self.generator = text_generator(config.generator, spec, condition=len(spec.categories))
         self.opponent = Filter(config.discriminator, spec, config.batch_size, self.guarded, config.guard)
 
     def optimizers(self) -> dict[str, Optimizer]:

@@ -35,8 +35,8 @@ from textgan.game import Act, Loss, Move, Stage, Turn
 from textgan.networks.modes import evaluating
 from textgan.networks.snapshot import Snapshot
 from textgan.networks.story_generator import WriterConfig
-from textgan.story_game import StoryGame
-from textgan.text_game import Pretraining
+from textgan.parts.story_game import StoryGame
+from textgan.parts.text_game import Pretraining
 
 
 @dataclass(frozen=True)

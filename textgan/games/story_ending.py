@@ -39,8 +39,8 @@ from textgan.networks.endings import EndingPolicy
 from textgan.networks.hierarchical import HierarchicalDiscriminator
 from textgan.networks.modes import evaluating
 from textgan.networks.story_generator import story_generator
+from textgan.parts.story_game import StoryGame
 from textgan.policy_gradient import advantages, reinforce_loss, rollout_rewards
-from textgan.story_game import StoryGame
 
 
 @dataclass(frozen=True)

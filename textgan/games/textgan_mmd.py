@@ -13,7 +13,7 @@ as mixtures of embeddings. The bandwidths are multiples of the median distance o
 takes from D the means to raise the MMD by mere scale.
 
 Differs from the paper: both networks are pretrained together as an autoencoder whose codes are held to N(0, I) (see
-`textgan.latent_game`), in place of an autoencoder of their own for G and of telling sentences from ones with two words
+`parts/latent_game.py`), in place of an autoencoder of their own for G and of telling sentences from ones with two words
 swapped for D; the soft argmax sharpens over the game; the bandwidths follow the median in place of lying near one
 measured beforehand. That words be drawn given z, and the objective of D's verdict, are switches. There is no density:
 the code would have to be integrated out. ``configs/textgan_mmd-oracle.yaml`` and ``configs/textgan_mmd-captions.yaml``
@@ -33,11 +33,11 @@ from textgan.data.spec import TextSpec
 from textgan.distances import median_distance, mmd_squared
 from textgan.errors import check_above_zero, check_at_least, check_fields
 from textgan.game import Loss, Move, Stage, Turn
-from textgan.latent_game import LatentConfig, LatentGame
 from textgan.losses import OBJECTIVES, ObjectiveName, accuracy
 from textgan.networks.discriminators import DiscriminatorConfig
 from textgan.networks.generators import GeneratorConfig
 from textgan.networks.modes import evaluating
+from textgan.parts.latent_game import LatentConfig, LatentGame
 
 
 @dataclass(frozen=True)

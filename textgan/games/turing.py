@@ -27,36 +27,28 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from textgan.data.spec import TextSpec
-from textgan.errors import check_above_zero, check_at_least
+from textgan.errors import check_at_least
 from textgan.game import Act, Loss, Move, Stage, Turn
 from textgan.losses import accuracy
-from textgan.networks.generators import GeneratorConfig, text_generator
+from textgan.networks.generators import GeneratorConfig
 from textgan.networks.modes import evaluating
-from textgan.ngram_classifier import ClassifierConfig, NgramClassifier
+from textgan.parts.ngram_classifier import ClassifierConfig, NgramClassifier
+from textgan.parts.text_game import Pretraining, TextGame, TextGameConfig
 from textgan.policy_gradient import rollout_rewards
-from textgan.text_game import Pretraining, TextGame
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(TextGameConfig):
     """Turing learning."""
 
-    generator: GeneratorConfig = GeneratorConfig()
-    """Its network."""
-    pretraining: Pretraining = Pretraining()
-    """Maximum likelihood before the game. Without it, all rewards of the first round are the same."""
     classifier: ClassifierConfig = ClassifierConfig()
     """Which one, and what it learns from."""
-    batch_size: int = 64
-    """Sentences a generator step."""
     rounds: int = 40
     """Rounds of the game; the classifier is fitted once in each."""
     generator_steps: int = 10
     """Policy-gradient steps a round."""
     learning_rate: float = 3e-4
     """Adam's step size by policy gradient."""
-    clip: float = 5.0
-    """Largest norm of the generator's policy gradient."""
     rollouts: int = 0
     """Completions of each prefix. 0: every word has its sentence's reward."""
     score: Literal["probability", "log_odds"] = "probability"
@@ -69,9 +61,9 @@ class Config:
     """Divide the rewards by their standard deviation over the batch."""
 
     def __post_init__(self) -> None:
-        check_at_least(1, "game", self, "batch_size", "generator_steps")
-        check_at_least(0, "game", self, "rounds", "rollouts")
-        check_above_zero("game", self, "clip", "learning_rate")
+        super().__post_init__()
+        check_at_least(1, "game", self, "generator_steps")
+        check_at_least(0, "game", self, "rollouts")
 
 
 TINY = Config(
@@ -83,11 +75,10 @@ TINY = Config(
 class Turing(TextGame):
     """Generator and classifier; the classifier learns in an act."""
 
+    config: Config
+
     def __init__(self, config: Config, spec: TextSpec) -> None:
-        super().__init__()
-        self.config, self.spec = config, spec
-        self.batch_size = config.batch_size
-        self.generator = text_generator(config.generator, spec)
+        super().__init__(config, spec)
         self.classifier = NgramClassifier(config.classifier, spec)
 
     def optimizers(self) -> dict[str, Optimizer]:

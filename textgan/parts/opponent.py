@@ -17,7 +17,7 @@ from textgan.game import Act, Loss, Move, Stage, Turn
 from textgan.losses import OBJECTIVES, ObjectiveName, accuracy
 from textgan.networks.discriminators import DiscriminatorConfig, text_discriminator
 from textgan.networks.modes import evaluating
-from textgan.pools import Pool
+from textgan.parts.pools import Pool
 
 PLAYER = "discriminator"
 Draw = Callable[[int], Tensor]

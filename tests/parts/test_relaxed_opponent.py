@@ -7,8 +7,8 @@ from tests.games.test_every_game import SPECS, _sentences
 from textgan.game import Turn
 from textgan.losses import OBJECTIVES
 from textgan.networks.modes import evaluating
+from textgan.parts.relaxed_opponent import RelaxedOpponent, RelaxedOpponentConfig
 from textgan.relaxation import Relaxed, one_hot
-from textgan.relaxed_opponent import RelaxedOpponent, RelaxedOpponentConfig
 from textgan.reproducibility import seed_everything
 
 SPEC = SPECS["text"]["variable length"]

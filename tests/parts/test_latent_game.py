@@ -12,10 +12,10 @@ from tests.games.test_every_game import SPECS, _sentences
 from textgan.distances import mmd_squared
 from textgan.evaluation.text import HasLikelihood
 from textgan.game import Turn
-from textgan.latent_game import LatentConfig, LatentGame
 from textgan.networks.discriminators import DiscriminatorConfig
 from textgan.networks.generators import GeneratorConfig
 from textgan.networks.modes import evaluating
+from textgan.parts.latent_game import LatentConfig, LatentGame
 from textgan.reproducibility import seed_everything
 
 SPEC = SPECS["text"]["variable length"]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from textgan.pools import Pool
+from textgan.parts.pools import Pool
 
 
 def test_samples_come_once_each_before_any_comes_again():

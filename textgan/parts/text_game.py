@@ -13,6 +13,7 @@ from torch.optim import Adam, Optimizer
 from textgan.data.spec import TextSpec
 from textgan.errors import check_above_zero, check_at_least
 from textgan.game import Game, Loss, Move, Stage, Turn
+from textgan.networks.generators import GeneratorConfig, text_generator
 from textgan.networks.modes import evaluating
 from textgan.networks.text_generator import TextGenerator
 from textgan.policy_gradient import advantages, reinforce_loss
@@ -35,11 +36,42 @@ class Pretraining:
         check_above_zero("game.pretraining", self, "learning_rate", "clip")
 
 
+@dataclass(frozen=True)
+class TextGameConfig:
+    """What the options of most text games begin with."""
+
+    generator: GeneratorConfig = GeneratorConfig()
+    """The generator's network."""
+    pretraining: Pretraining = Pretraining()
+    """Maximum likelihood before the game."""
+    batch_size: int = 64
+    """Sentences a generator step; a discriminator step takes as many real ones and as many fakes."""
+    rounds: int = 15
+    """Adversarial rounds."""
+    learning_rate: float = 1e-3
+    """Adam's step size of the generator in the game."""
+    clip: float = 5.0
+    """Largest norm of the generator's gradient in the game."""
+
+    def __post_init__(self) -> None:
+        check_at_least(1, "game", self, "batch_size")
+        check_at_least(0, "game", self, "rounds")
+        check_above_zero("game", self, "learning_rate", "clip")
+
+
 class TextGame(Game):
-    """A game of one generator, whose samples are sentences. A subclass adds opponents, losses and the order of play."""
+    """A game of one generator, whose samples are sentences. A subclass adds opponents, losses and the order of play.
+
+    Its config has a `batch_size` and, unless a `generator` is handed over, the options of one.
+    """
 
     spec: TextSpec
     generator: TextGenerator
+
+    def __init__(self, config: Any, spec: TextSpec, generator: TextGenerator | None = None) -> None:
+        super().__init__()
+        self.config, self.spec, self.batch_size = config, spec, config.batch_size
+        self.generator = text_generator(config.generator, spec) if generator is None else generator
 
     def sample(self, n: int, temperature: float = 1.0) -> Tensor:
         """``(n, T)`` token ids."""

@@ -11,7 +11,7 @@ from tests.games.test_every_game import SPECS, _sentences
 from textgan.errors import UserError
 from textgan.game import Act, Move, Turn
 from textgan.networks.modes import evaluating
-from textgan.opponent import TINY_OPPONENT, Opponent
+from textgan.parts.opponent import TINY_OPPONENT, Opponent
 from textgan.reproducibility import seed_everything
 
 SPEC = SPECS["text"]["variable length"]

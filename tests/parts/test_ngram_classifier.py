@@ -9,7 +9,7 @@ from sklearn.naive_bayes import MultinomialNB
 
 from textgan.data.spec import NONE, TextSpec
 from textgan.errors import UserError
-from textgan.ngram_classifier import SUREST, ClassifierConfig, NgramClassifier, ngram_counts
+from textgan.parts.ngram_classifier import SUREST, ClassifierConfig, NgramClassifier, ngram_counts
 
 KINDS = ("naive_bayes", "linear_svm", "logistic_regression", "random_forest")
 TEXT = TextSpec(30, 9, train_size=0)

@@ -19,13 +19,13 @@ from torch.optim import Adam, Optimizer
 
 from textgan.data.spec import StorySpec
 from textgan.data.stories import StoryBatch
-from textgan.experience import Experience
 from textgan.game import Loss, Move, Stage, Turn
 from textgan.losses import OBJECTIVES
 from textgan.networks.answer_scorer import ScorerConfig, answer_scorer
 from textgan.networks.modes import evaluating
+from textgan.parts.experience import Experience
+from textgan.parts.story_game import StoryGame
 from textgan.policy_gradient import rollout_rewards
-from textgan.story_game import StoryGame
 
 PLAYER = "discriminator"
 

@@ -7,9 +7,9 @@ import torch
 
 from tests.games.test_every_game import SPECS
 from textgan.networks.generators import GeneratorConfig, text_generator
+from textgan.parts.rollout_policy import RolloutPolicy
 from textgan.policy_gradient import rollout_rewards
 from textgan.reproducibility import seed_everything
-from textgan.rollout_policy import RolloutPolicy
 from textgan.sampling import sample
 
 SPEC = SPECS["text"]["variable length"]

@@ -13,8 +13,8 @@ from textgan.data.stories import StoryBatch
 from textgan.game import Game, Loss, Move, Stage, Turn
 from textgan.networks.endings import EndingPolicy, StoryGenerator
 from textgan.networks.modes import evaluating
+from textgan.parts.text_game import Pretraining
 from textgan.sampling import sample
-from textgan.text_game import Pretraining
 
 
 class StoryGame(Game):

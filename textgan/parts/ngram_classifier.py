@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from textgan.data.spec import TextSpec
 from textgan.errors import check_at_least, check_fields
-from textgan.pools import Pool
+from textgan.parts.pools import Pool
 
 MIXER = np.uint64(0x9E3779B97F4A7C15)
 """2^64 over the golden ratio, odd: multiplicative hashing (Knuth, volume 3, section 6.4)."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from textgan.experience import Experience
+from textgan.parts.experience import Experience
 
 
 def filled(count: int, passes: int, part: int, size: int = 6) -> Experience:

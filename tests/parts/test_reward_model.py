@@ -7,7 +7,7 @@ import torch
 
 from tests.small_stories import SPEC, contexts, endings
 from textgan.networks.answer_scorer import AnswerScorer, ScorerConfig
-from textgan.reward_model import RewardModel
+from textgan.parts.reward_model import RewardModel
 
 MODEL = ScorerConfig(embedding=8, hidden=8, dropout=0.5)
 

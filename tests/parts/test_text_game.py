@@ -5,23 +5,20 @@ from __future__ import annotations
 import torch
 
 from tests.games.test_every_game import SPECS, _sentences
-from textgan.networks.generators import GeneratorConfig, text_generator
+from textgan.networks.generators import GeneratorConfig
+from textgan.parts.text_game import TextGame, TextGameConfig
 from textgan.reproducibility import seed_everything
-from textgan.text_game import TextGame
 
 SPEC = SPECS["text"]["variable length"]
 
 
-class Game(TextGame):
-    def __init__(self) -> None:
-        super().__init__()
-        seed_everything(0)
-        self.spec = SPEC
-        self.generator = text_generator(GeneratorConfig(embedding=8, hidden=8, dropout=0.5), SPEC)
+def make_game() -> TextGame:
+    seed_everything(0)
+    return TextGame(TextGameConfig(generator=GeneratorConfig(embedding=8, hidden=8, dropout=0.5)), SPEC)
 
 
 def test_reinforce_is_minus_reward_above_the_others_mean_times_log_probability_with_dropout_off():
-    game, tokens = Game(), _sentences(SPEC)[:5]
+    game, tokens = make_game(), _sentences(SPEC)[:5]
     rewards = torch.rand(5, SPEC.length)
     loss = game.reinforce(tokens, rewards, temperature=0.5, baseline="batch")
     log_probs = game.eval().log_probs(tokens, 0.5)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.policies import ENDING, FIXED, TablePolicy, sentences
-from textgan.categories import categories_of, conditions, mixture_log_probs
+from textgan.parts.categories import categories_of, conditions, mixture_log_probs
 
 
 def test_categories_come_in_turn_or_one_alone():

@@ -8,7 +8,7 @@ import torch
 from tests.policies import ENDING, FIXED, sentences
 from tests.tables import TableGenerator
 from textgan.errors import UserError
-from textgan.proposals import ProposalConfig, cold_log_probs, effective_share, proposal_log_probs, propose
+from textgan.parts.proposals import ProposalConfig, cold_log_probs, effective_share, proposal_log_probs, propose
 
 CONFIG = ProposalConfig(temperature=0.6, top_p=0.8, warm=0.25)
 every_world = pytest.mark.parametrize("spec", [ENDING, FIXED], ids=["ending", "fixed"])
