@@ -47,12 +47,20 @@ CONTROLS = ("mle+epochs=2+learning_rate=0.001", "seqgan+reward=constant")
 SMALL = {
     "interleavings": 1,
     "rollouts": 4,
+    "samples": 640,
+    "latent.epochs": 4,
+    "discriminator_rounds": 100,
+    "discriminator_steps": 1,
+    "discriminator.embedding": 32,
+    "discriminator.representations": 16,
     "discriminator.widths": [1, 2, 3, 4, 5],
     "discriminator.filters": [100, 100, 100, 100, 100],
     "discriminator.rounds": 40,
-    "discriminator.pool_size": 256,
+    "discriminator.steps": 2,
     "discriminator.refills": 1,
     "discriminator.epochs": 1,
+    "discriminator.pool_size": 256,
+    "classifier.pool_size": 640,
 }
 """What ``--quick`` changes, in games that have more of these: a generator's update then costs under a second."""
 COLLAPSED = 3
@@ -193,7 +201,8 @@ def set_budget(options: dict[str, Any], command: Command, name: str, likelihood:
     updates = command.updates
     if not pretrains:  # all of its learning is the game
         updates += command.mle_epochs * math.ceil(command.sentences / config.batch_size)
-    game["rounds"] = max(1, round(updates / updates_a_round(entry, config)))
+    rounds = "rounds" if hasattr(config, "rounds") else "epochs"
+    game[rounds] = max(1, round(updates / updates_a_round(entry, config)))
     return starts_from_baseline
 
 

@@ -135,8 +135,7 @@ class GAD(RewardedGame):
         config = self.config
         moves: list[Move | Act] = [Act(self._begin), Move("generator", self._improve, config.updates, clip=config.clip)]
         if config.discriminator_steps:
-            learn = lambda real, turn: self._prefer_to_seen(len(real.context))  # noqa: E731
-            moves.append(Move("discriminator", learn, config.discriminator_steps, clip=config.clip))
+            moves.append(Move("discriminator", self._discriminate, config.discriminator_steps, clip=config.clip))
         return [
             self.pretrain_generator(config.pretraining),
             self.pretrain_discriminator(config.discriminator_epochs, self.epoch, config.clip),
@@ -146,6 +145,9 @@ class GAD(RewardedGame):
     def _begin(self, turn: Turn) -> None:
         if turn.round == 0:
             self.start.take()
+
+    def _discriminate(self, real: StoryBatch, turn: Turn) -> Loss:
+        return self._prefer_to_seen(len(real.context))
 
     @torch.no_grad()
     def _collect(self, real: StoryBatch) -> None:

@@ -96,8 +96,11 @@ class SPIN(StoryGame):
         play = Move("generator", self._play, config.steps, clip=config.clip)
         return [
             self.pretrain_generator(config.pretraining),
-            Stage("self_play", config.iterations, [Act(lambda turn: self.former.take()), play]),
+            Stage("self_play", config.iterations, [Act(self._begin), play]),
         ]
+
+    def _begin(self, turn: Turn) -> None:
+        self.former.take()
 
     def _play(self, real: StoryBatch, turn: Turn) -> Loss:
         context, human = real

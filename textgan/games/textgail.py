@@ -126,13 +126,15 @@ class TextGAIL(RewardedGame):
         config = self.config
         parts = math.ceil(config.batch_size / config.mini_batch)
         improve = Move("generator", self._improve, config.passes * parts, clip=config.clip)
-        learn = lambda real, turn: self._prefer_to_seen(config.mini_batch)  # noqa: E731
-        discriminate = Move("discriminator", learn, config.discriminator_passes * parts, clip=config.clip)
+        discriminate = Move("discriminator", self._discriminate, config.discriminator_passes * parts, clip=config.clip)
         return [
             self.pretrain_generator(config.pretraining),
             self.pretrain_discriminator(min(config.warm_up, 1), max(config.warm_up, 1), config.clip, config.mini_batch),
             Stage("adversarial", config.rounds, [improve, discriminate]),
         ]
+
+    def _discriminate(self, real: StoryBatch, turn: Turn) -> Loss:
+        return self._prefer_to_seen(self.config.mini_batch)
 
     @torch.no_grad()
     def _collect(self, real: StoryBatch, turn: Turn) -> None:

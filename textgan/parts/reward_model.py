@@ -88,11 +88,11 @@ class RewardedGame(StoryGame):
         a batch, or of its first `part`.
         """
 
-        def loss(real: StoryBatch, turn: Turn) -> Loss:
+        def prefer(real: StoryBatch, turn: Turn) -> Loss:
             context, human = real.context[:part], real.ending[:part]
             return self.discriminator.loss(context, human, self.sample(len(context), context)[:, None])
 
-        return Stage("pretrain_discriminator", rounds, [Move(PLAYER, loss, steps, clip=clip)])
+        return Stage("pretrain_discriminator", rounds, [Move(PLAYER, prefer, steps, clip=clip)])
 
     def _prefer_to_seen(self, part: int) -> Loss:
         """The loss on the next rows of the experience."""
