@@ -93,11 +93,11 @@ def test_vocabulary_of_outputs_are_the_teacher_forced_logits():
     torch.testing.assert_close(log_p.gather(2, tokens[:, :, None]).squeeze(2), network.log_probs(tokens))
 
 
-def test_advancing_by_an_embedding_equals_advancing_by_its_token():
+def test_advancing_by_a_one_hot_word_equals_advancing_by_its_token():
     network = generator(TEXT)
     tokens, state = torch.tensor([3, 9, 4]), network.start(3)
     one_hot = torch.eye(23, dtype=torch.float64)[tokens]
-    mixed = network.advance_embedded(one_hot @ network.embedding.weight, state)
+    mixed = network.advance_relaxed(one_hot, state)
     torch.testing.assert_close(mixed, network.advance(tokens, state))
 
 
@@ -109,12 +109,12 @@ def test_dropout_acts_in_train_mode_only():
 
 
 def test_parameters_have_the_names_of_the_public_oracle():
-    assert list(generator(TEXT).state_dict()) == [
+    assert set(generator(TEXT).state_dict()) == {
         "embedding.weight",
         *(f"lstm.{name}_l0" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")),
         "output.weight",
         "output.bias",
-    ]
+    }
 
 
 def test_the_first_weights_have_the_standard_deviation_that_is_asked_for():
