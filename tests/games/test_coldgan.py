@@ -118,6 +118,6 @@ def test_the_baseline_is_the_mean_of_the_other_sentences():
 @pytest.mark.parametrize("fakes", ["generator", "proposal"])
 def test_the_discriminator_learns_on_what_it_is_told_to(fakes):
     game = world(ENDING, fakes=fakes, proposal=ProposalConfig(temperature=1e-4, top_p=1.0, warm=0.0))
-    drawn = game._fakes(200)
+    drawn = game.fakes(200)
     assert (drawn == drawn[0]).all() == (fakes == "proposal")
     assert (game.sample(200) != drawn[0]).any()

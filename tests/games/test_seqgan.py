@@ -24,7 +24,7 @@ def _game(spec=SPEC, discriminator=None, **changes) -> SeqGAN:
     opponent = dataclasses.replace(TINY.discriminator, **(discriminator or {}))
     game = SeqGAN(dataclasses.replace(TINY, discriminator=opponent, **changes), spec)
     game._start_rollouts(TURN)
-    game.opponent.refill(game._fakes)
+    game.opponent.refill(game.fakes)
     return game
 
 

@@ -29,15 +29,15 @@ from typing import Literal
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.optim import Adam, Optimizer
 
 from textgan.data.spec import NONE, TextSpec
 from textgan.errors import check_above_zero, check_at_least
 from textgan.game import Act, Loss, Move, Stage, Turn
 from textgan.networks.generators import GeneratorConfig
 from textgan.networks.modes import evaluating
-from textgan.parts.opponent import TINY_OPPONENT, Opponent, OpponentConfig
-from textgan.parts.text_game import Pretraining, TextGame, TextGameConfig
+from textgan.parts.opponent import TINY_OPPONENT, OpponentConfig
+from textgan.parts.opponent_game import OpponentGame
+from textgan.parts.text_game import Pretraining, TextGameConfig
 from textgan.relaxation import gumbel
 
 
@@ -74,36 +74,22 @@ TINY = Config(
 )  # fmt: skip
 
 
-class ARAML(TextGame):
+class ARAML(OpponentGame):
     """Generator and discriminator, and the language model that proposes words."""
 
     config: Config
-
     payoff: Tensor
 
     def __init__(self, config: Config, spec: TextSpec) -> None:
         super().__init__(config, spec)
         self.language_model = copy.deepcopy(self.generator)
-        self.opponent = Opponent(config.discriminator, spec, config.batch_size)
         words = spec.vocab_size - len({*spec.never, spec.eos} - {NONE})
         self.register_buffer("payoff", payoff(spec.length, words, config.tau), persistent=False)
-
-    def optimizers(self) -> dict[str, Optimizer]:
-        return {
-            **self.pretraining_optimizer(self.config.pretraining),
-            "generator": Adam(self.generator.parameters(), lr=self.config.learning_rate),
-            **self.opponent.optimizer(),
-        }
 
     def stages(self) -> Sequence[Stage]:
         config = self.config
         augmented = Move("generator", self._augmented, config.generator_steps, clip=config.clip)
-        moves = [Act(self._start), augmented, *self.opponent.moves(self.sample)]
-        return [
-            self.pretrain_generator(config.pretraining),
-            self.opponent.pretrain(self.sample),
-            Stage("adversarial", config.rounds, moves),
-        ]
+        return self.after_pretraining(Act(self._start), augmented)
 
     def _start(self, turn: Turn) -> None:
         if turn.round == 0:

@@ -30,16 +30,15 @@ from typing import Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.optim import Adam, Optimizer
 
-from textgan.data.spec import TextSpec
 from textgan.errors import check_above_zero, check_at_least
 from textgan.game import Loss, Move, Stage, Turn
 from textgan.networks.generators import GeneratorConfig
 from textgan.networks.modes import evaluating
-from textgan.parts.opponent import TINY_OPPONENT, Opponent, OpponentConfig
+from textgan.parts.opponent import TINY_OPPONENT, OpponentConfig
+from textgan.parts.opponent_game import OpponentGame
 from textgan.parts.proposals import ProposalConfig, effective_share, propose
-from textgan.parts.text_game import Pretraining, TextGame, TextGameConfig
+from textgan.parts.text_game import Pretraining, TextGameConfig
 from textgan.policy_gradient import advantages, reinforce_loss
 
 
@@ -82,32 +81,18 @@ TINY = Config(
 )  # fmt: skip
 
 
-class ColdGAN(TextGame):
+class ColdGAN(OpponentGame):
     """Generator and discriminator."""
 
     config: Config
 
-    def __init__(self, config: Config, spec: TextSpec) -> None:
-        super().__init__(config, spec)
-        self.opponent = Opponent(config.discriminator, spec, config.batch_size)
-
-    def optimizers(self) -> dict[str, Optimizer]:
-        return {
-            **self.pretraining_optimizer(self.config.pretraining),
-            "generator": Adam(self.generator.parameters(), lr=self.config.learning_rate),
-            **self.opponent.optimizer(),
-        }
-
     def stages(self) -> Sequence[Stage]:
         config = self.config
         reinforce = Move("generator", self._reinforce, config.generator_steps, clip=config.clip)
-        return [
-            self.pretrain_generator(config.pretraining),
-            self.opponent.pretrain(self._fakes),
-            Stage("adversarial", config.rounds, [reinforce, *self.opponent.moves(self._fakes)]),
-        ]
+        return self.after_pretraining(reinforce)
 
-    def _fakes(self, n: int) -> Tensor:
+    def fakes(self, n: int) -> Tensor:
+        """Sentences of the generator, or of the proposal."""
         if self.config.fakes == "generator":
             return self.sample(n)
         return propose(self.generator, self.spec, n, self.config.proposal).tokens

@@ -30,7 +30,6 @@ from typing import Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.optim import Adam, Optimizer
 
 from textgan.data.spec import TextSpec
 from textgan.errors import check_at_least, check_fields
@@ -38,10 +37,11 @@ from textgan.game import Act, Loss, Move, Stage, Turn
 from textgan.losses import OBJECTIVES
 from textgan.networks.generators import GeneratorConfig
 from textgan.networks.modes import evaluating
-from textgan.parts.opponent import TINY_OPPONENT, Opponent, OpponentConfig
+from textgan.parts.opponent import TINY_OPPONENT, OpponentConfig
+from textgan.parts.opponent_game import OpponentGame
 from textgan.parts.pools import Pool
 from textgan.parts.proposals import ProposalConfig, effective_share, propose
-from textgan.parts.text_game import Pretraining, TextGame, TextGameConfig
+from textgan.parts.text_game import Pretraining, TextGameConfig
 
 PROBABILITIES = [name for name, objective in OBJECTIVES.items() if objective.reward is torch.sigmoid]
 """Losses whose score is the logit of a probability."""
@@ -82,23 +82,15 @@ TINY = Config(
 )  # fmt: skip
 
 
-class GCN(TextGame):
+class GCN(OpponentGame):
     """Generator, discriminator, and the weighted sentences of a round."""
 
     config: Config
 
     def __init__(self, config: Config, spec: TextSpec) -> None:
         super().__init__(config, spec)
-        self.opponent = Opponent(config.discriminator, spec, config.batch_size)
         self.proposed = Pool(config.samples, spec.length)
         self.weights = Pool(config.samples, dtype=torch.float32)
-
-    def optimizers(self) -> dict[str, Optimizer]:
-        return {
-            **self.pretraining_optimizer(self.config.pretraining),
-            "generator": Adam(self.generator.parameters(), lr=self.config.learning_rate),
-            **self.opponent.optimizer(),
-        }
 
     def stages(self) -> Sequence[Stage]:
         config = self.config

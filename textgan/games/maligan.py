@@ -33,15 +33,14 @@ from typing import Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.optim import Adam, Optimizer
 
-from textgan.data.spec import TextSpec
 from textgan.errors import check_above_zero, check_at_least, check_fields
 from textgan.game import Loss, Move, Stage, Turn
 from textgan.networks.generators import GeneratorConfig
 from textgan.networks.modes import evaluating
-from textgan.parts.opponent import TINY_OPPONENT, Opponent, OpponentConfig
-from textgan.parts.text_game import Pretraining, TextGame, TextGameConfig
+from textgan.parts.opponent import TINY_OPPONENT, OpponentConfig
+from textgan.parts.opponent_game import OpponentGame
+from textgan.parts.text_game import Pretraining, TextGameConfig
 from textgan.policy_gradient import continued, reinforce_loss, rollout_rewards
 
 LARGEST = 60.0
@@ -85,32 +84,18 @@ TINY = Config(
 )  # fmt: skip
 
 
-class MaliGAN(TextGame):
+class MaliGAN(OpponentGame):
     """Generator and discriminator; the generator has one optimiser for likelihood and one for the game."""
 
     config: Config
 
-    def __init__(self, config: Config, spec: TextSpec) -> None:
-        super().__init__(config, spec)
-        self.opponent = Opponent(config.discriminator, spec, config.batch_size)
-
-    def optimizers(self) -> dict[str, Optimizer]:
-        return {
-            **self.pretraining_optimizer(self.config.pretraining),
-            "generator": Adam(self.generator.parameters(), lr=self.config.learning_rate),
-            **self.opponent.optimizer(),
-        }
-
     def stages(self) -> Sequence[Stage]:
         config = self.config
         learn = Move("generator", self._learn, config.generator_steps, clip=config.clip)
-        return [
-            self.pretrain_generator(config.pretraining),
-            self.opponent.pretrain(self._fakes),
-            Stage("adversarial", config.rounds, [learn, *self.opponent.moves(self._fakes)]),
-        ]
+        return self.after_pretraining(learn)
 
-    def _fakes(self, n: int) -> Tensor:
+    def fakes(self, n: int) -> Tensor:
+        """Sentences at the temperature of the game."""
         return self.sample(n, self.config.temperature)
 
     def _learn(self, real: Tensor, turn: Turn) -> Loss:

@@ -27,15 +27,15 @@ from functools import partial
 from typing import Literal
 
 from torch import Tensor
-from torch.optim import Adam, Optimizer
 
 from textgan.data.spec import TextSpec
 from textgan.errors import check_above_zero, check_at_least, check_share
 from textgan.game import Act, Loss, Move, Stage, Turn
 from textgan.networks.generators import GeneratorConfig
-from textgan.parts.opponent import TINY_OPPONENT, Opponent, OpponentConfig
+from textgan.parts.opponent import TINY_OPPONENT, OpponentConfig
+from textgan.parts.opponent_game import OpponentGame
 from textgan.parts.rollout_policy import RolloutPolicy
-from textgan.parts.text_game import Pretraining, TextGame, TextGameConfig
+from textgan.parts.text_game import Pretraining, TextGameConfig
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ TINY = Config(
 )  # fmt: skip
 
 
-class SeqGAN(TextGame):
+class SeqGAN(OpponentGame):
     """Generator and discriminator; the generator has one optimiser for likelihood and one for policy gradient."""
 
     config: Config
@@ -80,27 +80,16 @@ class SeqGAN(TextGame):
     def __init__(self, config: Config, spec: TextSpec) -> None:
         super().__init__(config, spec)
         self.rollouts = RolloutPolicy(self.generator, config.rollout_rate, config.rollouts, config.temperature)
-        self.opponent = Opponent(config.discriminator, spec, config.batch_size)
-
-    def optimizers(self) -> dict[str, Optimizer]:
-        return {
-            **self.pretraining_optimizer(self.config.pretraining),
-            "generator": Adam(self.generator.parameters(), lr=self.config.learning_rate),
-            **self.opponent.optimizer(),
-        }
 
     def stages(self) -> Sequence[Stage]:
         config = self.config
         start = Act(self._start_rollouts, every=max(1, config.rounds))
         follow = partial(self.rollouts.follow, self.generator)
         reinforce = Move("generator", self._reinforce, config.generator_steps, after=follow, clip=config.clip)
-        return [
-            self.pretrain_generator(config.pretraining),
-            self.opponent.pretrain(self._fakes),
-            Stage("adversarial", config.rounds, [start, reinforce, *self.opponent.moves(self._fakes)]),
-        ]
+        return self.after_pretraining(start, reinforce)
 
-    def _fakes(self, n: int) -> Tensor:
+    def fakes(self, n: int) -> Tensor:
+        """Sentences at the temperature of the game."""
         return self.sample(n, self.config.temperature)
 
     def _start_rollouts(self, turn: Turn) -> None:
@@ -108,7 +97,7 @@ class SeqGAN(TextGame):
 
     def _reinforce(self, real: Tensor, turn: Turn) -> Loss:
         config = self.config
-        tokens = self._fakes(len(real))
+        tokens = self.fakes(len(real))
         return self.reinforce(tokens, self._rewards(tokens), config.temperature, config.baseline, config.whiten)
 
     def _rewards(self, tokens: Tensor) -> Tensor:
