@@ -152,10 +152,11 @@ def interval(values: Sequence[float]) -> tuple[float, float | None]:
 
 
 def as_text(values: Sequence[float], digits: int = 3) -> str:
-    """``mean ± half-width``; the mean alone of one seed; a dash of none."""
+    """``mean ± half-width``; the mean alone of one seed; a dash of none. Large numbers have no decimals."""
     mean, half = interval(values)
     if math.isnan(mean):
         return "–"
+    digits = digits if abs(mean) < 100 else 0
     return f"{mean:.{digits}f}" if half is None else f"{mean:.{digits}f} ± {half:.{digits}f}"
 
 

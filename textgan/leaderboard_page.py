@@ -19,6 +19,9 @@ COLUMNS = (
 )  # fmt: skip
 """Metrics that have a column, where any row has them, in this order. All others are in the results file."""
 
+OF_ORACLES = (*COLUMNS[:6], "self-bleu-2", "distinct-2", "reverse-ppl")
+"""The columns of the Markdown table where the density is known: what else is measured then says less."""
+
 
 class Published(NamedTuple):
     """Figures of the literature: corpus -> system -> metric -> value."""
@@ -46,6 +49,8 @@ def markdown(rows: Sequence[Row], published: Published) -> str:
     parts = []
     for corpus, some in corpora(rows).items():
         names = columns(some)
+        if "nll-oracle" in names:
+            names = [name for name in names if name in OF_ORACLES]
         cited = [name for name in names if any(published.of(corpus, row.label, name) for row in some)]
         head = ["system", *names, *(f"published {name}" for name in cited), "minutes", "rollbacks", "seeds"]
         lines = [f"### {corpus}", "", f"| {' | '.join(head)} |", f"|---{'|---:' * (len(head) - 1)}|"]
@@ -71,7 +76,7 @@ def outside(rows: Sequence[Row]) -> list[Row]:
 def planes(rows: Sequence[Row], baseline: str) -> list[Figure]:
     """Quality against diversity: the tempered baseline as a curve, every other system a named point."""
     found = []
-    for x, y, better in PLANES:
+    for x, y, better in reversed(PLANES):  # divergences, where there are any, first
         drawn = [row for row in rows if {x, y} <= row.values.keys()]
         real = [_point(row, x, y) for row in drawn if row.system == "real"]
         curve = sorted((row for row in drawn if row.system == baseline), key=lambda row: row.temperature or 1.0)
