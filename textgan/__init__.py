@@ -33,6 +33,7 @@ def train(name: str, **options: Any) -> Path:
 
     Raises:
         UserError: an unknown game or option, or data that cannot be used.
+        Collapsed: the collapse watch stopped it (`textgan.collapse`); the run is whole, with its last good networks.
     """
     from textgan.api import train
 
