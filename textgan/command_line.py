@@ -121,7 +121,8 @@ def check_writable(flag: str, file: Path | None) -> None:
 def run(main: Callable[[list[str]], None]) -> None:
     """Call `main` with the command line's arguments and exit: 0, 2 on a user's error, 1 when training went wrong.
 
-    A run that was stopped because its generator had collapsed exits with 3. Interruption exits with 128 + the signal's number: 130 for SIGINT, 143 for SIGTERM.
+    A run that was stopped because its generator had collapsed exits with 3. Interruption exits with 128 + the signal's
+    number: 130 for SIGINT, 143 for SIGTERM.
     """
     keep_freed_memory()
     warnings.showwarning = _show_warning
