@@ -15,7 +15,7 @@ from textgan.game import Turn
 from textgan.networks.discriminators import DiscriminatorConfig
 from textgan.networks.generators import GeneratorConfig
 from textgan.networks.modes import evaluating
-from textgan.parts.latent_game import LatentConfig, LatentGame
+from textgan.parts.latent_game import LatentConfig, LatentGame, LatentGameConfig
 from textgan.reproducibility import seed_everything
 
 SPEC = SPECS["text"]["variable length"]
@@ -24,13 +24,12 @@ each_spec = pytest.mark.parametrize("spec", SPECS["text"].values(), ids=SPECS["t
 
 def _game(spec=SPEC, kind="cnn", dropout=0.0, **options) -> LatentGame:
     seed_everything(0)
-    networks = (
-        GeneratorConfig(embedding=8, hidden=8, dropout=dropout),
-        DiscriminatorConfig(
-            kind=kind, widths=(1, 2), filters=(6, 6), embedding=8, representations=4, hidden=4, layers=1, dropout=0.0
-        ),
+    generator = GeneratorConfig(embedding=8, hidden=8, dropout=dropout)
+    discriminator = DiscriminatorConfig(
+        kind=kind, widths=(1, 2), filters=(6, 6), embedding=8, representations=4, hidden=4, layers=1, dropout=0.0
     )
-    return LatentGame(LatentConfig(size=4, **options), *networks, spec, batch_size=8)
+    latent = LatentConfig(size=4, **options)
+    return LatentGame(LatentGameConfig(generator, discriminator, latent, batch_size=8), spec)
 
 
 def _argmax(game, codes):

@@ -25,38 +25,19 @@ import torch
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
-from textgan.data.spec import TextSpec
 from textgan.distances import TransportName, feature_movers_distance
 from textgan.errors import check_above_zero, check_at_least
 from textgan.game import Loss, Move, Stage, Turn
 from textgan.networks.discriminators import DiscriminatorConfig
 from textgan.networks.generators import GeneratorConfig
 from textgan.networks.modes import evaluating
-from textgan.parts.latent_game import LatentConfig, LatentGame
+from textgan.parts.latent_game import LatentConfig, LatentGame, LatentGameConfig
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(LatentGameConfig):
     """FM-GAN."""
 
-    generator: GeneratorConfig = GeneratorConfig()
-    """Its network; hf:PATH, which reads no code, is not among its kinds."""
-    discriminator: DiscriminatorConfig = DiscriminatorConfig(widths=(1, 2, 3, 4, 5), filters=(64, 64, 64, 64, 64))
-    """The network of the features."""
-    latent: LatentConfig = LatentConfig()
-    """The code, how words follow from it, and the autoencoder before the game."""
-    batch_size: int = 64
-    """Sentences a step, of real ones and of fakes."""
-    rounds: int = 60
-    """Adversarial rounds."""
-    generator_steps: int = 5
-    """Steps of the generator a round; the discriminator makes one."""
-    learning_rate: float = 3e-4
-    """Adam's step size of the generator in the game."""
-    discriminator_learning_rate: float = 1e-4
-    """Adam's step size of the discriminator in the game."""
-    clip: float = 5.0
-    """Largest norm of either one's gradient in the game."""
     transport: TransportName = "ipot"
     """How the plan is found: ipot (the paper) or sinkhorn."""
     softness: float = 0.5
@@ -65,9 +46,9 @@ class Config:
     """Iterations of either."""
 
     def __post_init__(self) -> None:
-        check_at_least(1, "game", self, "batch_size", "generator_steps", "iterations")
-        check_at_least(0, "game", self, "rounds")
-        check_above_zero("game", self, "learning_rate", "discriminator_learning_rate", "clip", "softness")
+        super().__post_init__()
+        check_at_least(1, "game", self, "iterations")
+        check_above_zero("game", self, "softness")
 
 
 TINY = Config(
@@ -82,9 +63,7 @@ TINY = Config(
 class FMGAN(LatentGame):
     """Generator and features, together before the game and against each other in it."""
 
-    def __init__(self, config: Config, spec: TextSpec) -> None:
-        super().__init__(config.latent, config.generator, config.discriminator, spec, config.batch_size)
-        self.config = config
+    config: Config
 
     def optimizers(self) -> dict[str, Optimizer]:
         read_off = {id(parameter) for parameter in self.discriminator.output.parameters()}

@@ -31,37 +31,19 @@ from torch.optim import Adam, Optimizer
 
 from textgan.data.spec import TextSpec
 from textgan.distances import median_distance, mmd_squared
-from textgan.errors import check_above_zero, check_at_least, check_fields
+from textgan.errors import check_at_least, check_fields
 from textgan.game import Loss, Move, Stage, Turn
 from textgan.losses import OBJECTIVES, ObjectiveName, accuracy
 from textgan.networks.discriminators import DiscriminatorConfig
 from textgan.networks.generators import GeneratorConfig
 from textgan.networks.modes import evaluating
-from textgan.parts.latent_game import LatentConfig, LatentGame
+from textgan.parts.latent_game import LatentConfig, LatentGame, LatentGameConfig
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(LatentGameConfig):
     """TextGAN."""
 
-    generator: GeneratorConfig = GeneratorConfig()
-    """Its network; hf:PATH, which reads no code, is not among its kinds."""
-    discriminator: DiscriminatorConfig = DiscriminatorConfig(widths=(1, 2, 3, 4, 5), filters=(64, 64, 64, 64, 64))
-    """Its network."""
-    latent: LatentConfig = LatentConfig()
-    """The code, how words follow from it, and the autoencoder before the game."""
-    batch_size: int = 64
-    """Sentences a step, of real ones and of fakes."""
-    rounds: int = 60
-    """Adversarial rounds."""
-    generator_steps: int = 5
-    """Steps of the generator a round; the discriminator makes one."""
-    learning_rate: float = 3e-4
-    """Adam's step size of the generator in the game."""
-    discriminator_learning_rate: float = 1e-4
-    """Adam's step size of the discriminator in the game."""
-    clip: float = 5.0
-    """Largest norm of either one's gradient in the game."""
     loss: ObjectiveName = "standard"
     """The discriminator's verdict."""
     reconstruction: float = 0.1
@@ -72,10 +54,9 @@ class Config:
     """Of the kernels, in units of the median distance of real features."""
 
     def __post_init__(self) -> None:
-        check_at_least(1, "game", self, "generator_steps")
+        super().__post_init__()
         check_at_least(2, "game", self, "batch_size")
-        check_at_least(0, "game", self, "rounds", "reconstruction", "matching")
-        check_above_zero("game", self, "learning_rate", "discriminator_learning_rate", "clip")
+        check_at_least(0, "game", self, "reconstruction", "matching")
         check_fields("game", self, "numbers above 0", lambda n: n and min(n) > 0, "bandwidths")
 
 
@@ -91,9 +72,10 @@ TINY = Config(
 class TextGAN(LatentGame):
     """Generator and discriminator, together before the game and against each other in it."""
 
+    config: Config
+
     def __init__(self, config: Config, spec: TextSpec) -> None:
-        super().__init__(config.latent, config.generator, config.discriminator, spec, config.batch_size)
-        self.config = config
+        super().__init__(config, spec)
         self._objective = OBJECTIVES[config.loss]
 
     def optimizers(self) -> dict[str, Optimizer]:

@@ -63,24 +63,47 @@ class LatentConfig:
         check_above_zero(group, self, "first_temperature", "last_temperature", "learning_rate", "clip")
 
 
+@dataclass(frozen=True)
+class LatentGameConfig:
+    """What the options of such games begin with."""
+
+    generator: GeneratorConfig = GeneratorConfig()
+    """The generator's network; hf:PATH, which reads no code, is not among its kinds."""
+    discriminator: DiscriminatorConfig = DiscriminatorConfig(widths=(1, 2, 3, 4, 5), filters=(64, 64, 64, 64, 64))
+    """The network of the features."""
+    latent: LatentConfig = LatentConfig()
+    """The code, how words follow from it, and the autoencoder before the game."""
+    batch_size: int = 64
+    """Sentences a step, of real ones and of fakes."""
+    rounds: int = 60
+    """Adversarial rounds."""
+    generator_steps: int = 5
+    """Steps of the generator a round; the discriminator makes one."""
+    learning_rate: float = 3e-4
+    """Adam's step size of the generator in the game."""
+    discriminator_learning_rate: float = 1e-4
+    """Adam's step size of the discriminator in the game."""
+    clip: float = 5.0
+    """Largest norm of either one's gradient in the game."""
+
+    def __post_init__(self) -> None:
+        check_at_least(1, "game", self, "batch_size", "generator_steps")
+        check_at_least(0, "game", self, "rounds")
+        check_above_zero("game", self, "learning_rate", "discriminator_learning_rate", "clip")
+
+
 class LatentGame(Game):
     """A generator of sentences from codes and a discriminator whose features give codes.
 
     The discriminator has one output more than a code has numbers: its first is the logit of being real.
     """
 
-    def __init__(
-        self,
-        config: LatentConfig,
-        generator: GeneratorConfig,
-        discriminator: DiscriminatorConfig,
-        spec: TextSpec,
-        batch_size: int,
-    ) -> None:
+    def __init__(self, config: LatentGameConfig, spec: TextSpec) -> None:
         super().__init__()
-        self.latent, self.spec, self.batch_size = config, spec, batch_size
-        self.generator = text_generator(generator, spec, condition=config.size)
-        self.discriminator = text_discriminator(discriminator, spec, outputs=1 + config.size)
+        self.config, self.spec, self.batch_size = config, spec, config.batch_size
+        self.latent = config.latent
+        self.generator = text_generator(config.generator, spec, condition=self.latent.size)
+        self.discriminator = text_discriminator(config.discriminator, spec, outputs=1 + self.latent.size)
 
     def sample(self, n: int, temperature: float = 1.0) -> Tensor:
         """``(n, T)`` token ids. The temperature is that of the words or, where these follow from z, z's deviation."""
