@@ -45,26 +45,19 @@ from textgan.networks.snapshot import Snapshot
 from textgan.networks.story_generator import WriterConfig
 from textgan.parts.experience import Experience
 from textgan.parts.reward_model import RewardedGame, RewardModel
+from textgan.parts.story_game import AnswerGameConfig
 from textgan.parts.text_game import Pretraining
 from textgan.policy_gradient import clipped_loss, group_advantages, kl_estimates, token_weights
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(AnswerGameConfig):
     """Generative adversarial distillation."""
 
-    generator: WriterConfig = WriterConfig()
-    """The student's network."""
-    lora: int = 0
-    """Rank of the adapters that are all that is learned of a generator hf:PATH. 0: all its weights are."""
-    pretraining: Pretraining = Pretraining(epochs=8, learning_rate=2e-3)
-    """Warm-up of the student, by likelihood."""
     discriminator: ScorerConfig = ScorerConfig()
     """The reward model's network."""
     discriminator_epochs: int = 1
     """Warm-up of the reward model: passes over the corpus."""
-    batch_size: int = 32
-    """Prompts a step."""
     rounds: int = 60
     """Adversarial rounds."""
     group: int = 8
@@ -75,16 +68,12 @@ class Config:
     """Steps of the reward model a round, on the answers just rewarded. 0: it stays as it was after its warm-up."""
     learning_rate: float = 2e-4
     """Adam's step size of the student in the game."""
-    clip: float = 1.0
-    """Largest norm of a gradient."""
     ratio_clip: float = 0.2
     """e: how far p/p_old may leave 1 with profit."""
     kl: float = 0.01
     """Weight of the leash to the student as it was after its warm-up. 0: none."""
     leash: Literal["k2", "k3"] = "k3"
     """How the divergence is estimated: see `textgan.policy_gradient.kl_estimates`. k3: GRPO's."""
-    temperature: float = 1.0
-    """Temperature at which answers are drawn to be rewarded."""
     reward: Literal["discriminator", "constant"] = "discriminator"
     """constant: every reward is 1, a control that shows what the reward model is worth."""
     normalize: bool = True
@@ -96,10 +85,11 @@ class Config:
     nothing is learned from it. reward: it is rewarded as any other."""
 
     def __post_init__(self) -> None:
-        check_at_least(1, "game", self, "batch_size", "updates")
+        super().__post_init__()
+        check_at_least(1, "game", self, "updates")
         check_at_least(2, "game", self, "group")
-        check_at_least(0, "game", self, "lora", "rounds", "discriminator_epochs", "discriminator_steps", "kl")
-        check_above_zero("game", self, "learning_rate", "clip", "ratio_clip", "temperature")
+        check_at_least(0, "game", self, "rounds", "discriminator_epochs", "discriminator_steps", "kl")
+        check_above_zero("game", self, "ratio_clip")
 
 
 TINY = Config(

@@ -35,39 +35,26 @@ from textgan.game import Act, Loss, Move, Stage, Turn
 from textgan.networks.modes import evaluating
 from textgan.networks.snapshot import Snapshot
 from textgan.networks.story_generator import WriterConfig
-from textgan.parts.story_game import StoryGame
+from textgan.parts.story_game import AnswerGameConfig, StoryGame
 from textgan.parts.text_game import Pretraining
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(AnswerGameConfig):
     """Self-play fine-tuning."""
 
-    generator: WriterConfig = WriterConfig()
-    """The network that plays against itself."""
-    lora: int = 0
-    """Rank of the adapters that are all that is learned of a generator hf:PATH. 0: all its weights are."""
-    pretraining: Pretraining = Pretraining(epochs=8, learning_rate=2e-3)
-    """Maximum likelihood before the game."""
-    batch_size: int = 32
-    """Prompts a step."""
     iterations: int = 4
     """Times that the former self becomes the present one."""
     steps: int = 100
     """Steps an iteration."""
-    learning_rate: float = 5e-5
-    """Adam's step size in the game."""
-    clip: float = 1.0
-    """Largest norm of the gradient."""
     scale: float = 0.1
     """The equation's; the less, the further the generator goes from its former self to tell it from people."""
-    temperature: float = 1.0
-    """Temperature at which the former self answers."""
 
     def __post_init__(self) -> None:
-        check_at_least(1, "game", self, "batch_size", "steps")
-        check_at_least(0, "game", self, "lora", "iterations")
-        check_above_zero("game", self, "learning_rate", "clip", "scale", "temperature")
+        super().__post_init__()
+        check_at_least(1, "game", self, "steps")
+        check_at_least(0, "game", self, "iterations")
+        check_above_zero("game", self, "scale")
 
 
 TINY = Config(

@@ -39,20 +39,15 @@ from textgan.networks.modes import evaluating
 from textgan.networks.story_generator import WriterConfig
 from textgan.parts.experience import Experience
 from textgan.parts.reward_model import RewardedGame, RewardModel
+from textgan.parts.story_game import AnswerGameConfig
 from textgan.parts.text_game import Pretraining
 from textgan.policy_gradient import clipped_loss, group_advantages
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(AnswerGameConfig):
     """Generative adversarial imitation learning."""
 
-    generator: WriterConfig = WriterConfig()
-    """The generator's network."""
-    lora: int = 0
-    """Rank of the adapters that are all that is learned of a generator hf:PATH. 0: all its weights are."""
-    pretraining: Pretraining = Pretraining(epochs=8, learning_rate=2e-3)
-    """Maximum likelihood before the game."""
     discriminator: ScorerConfig = ScorerConfig()
     """The discriminator's network."""
     warm_up: int = 150
@@ -67,25 +62,20 @@ class Config:
     """Passes of the discriminator over each buffer."""
     rounds: int = 30
     """Buffers."""
-    learning_rate: float = 5e-5
-    """Adam's step size of the generator in the game."""
-    clip: float = 1.0
-    """Largest norm of a gradient."""
     ratio_clip: float = 0.2
     """e: how far p/p_old may leave 1 with profit."""
     demonstrations: float = 0.3
     """Share of human answers in the first buffer, in [0, 1); it falls to 0 at the end of the game."""
     demonstration_reward: float = 2.0
     """What a human answer is worth."""
-    temperature: float = 1.0
-    """Temperature at which answers are drawn."""
     reward: Literal["discriminator", "constant"] = "discriminator"
     """constant: every reward is 1, demonstrations' too, a control that shows what the discriminator is worth."""
 
     def __post_init__(self) -> None:
-        check_at_least(1, "game", self, "batch_size", "mini_batch", "passes", "discriminator_passes")
-        check_at_least(0, "game", self, "lora", "rounds", "warm_up")
-        check_above_zero("game", self, "learning_rate", "clip", "ratio_clip", "temperature", "demonstration_reward")
+        super().__post_init__()
+        check_at_least(1, "game", self, "mini_batch", "passes", "discriminator_passes")
+        check_at_least(0, "game", self, "rounds", "warm_up")
+        check_above_zero("game", self, "ratio_clip", "demonstration_reward")
         check_share("game", self, "demonstrations")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
@@ -10,11 +11,38 @@ from torch.optim import Adam, Optimizer
 
 from textgan.data.spec import StorySpec
 from textgan.data.stories import StoryBatch
+from textgan.errors import check_above_zero, check_at_least
 from textgan.game import Game, Loss, Move, Stage, Turn
 from textgan.networks.endings import EndingPolicy, StoryGenerator
 from textgan.networks.modes import evaluating
+from textgan.networks.story_generator import WriterConfig
 from textgan.parts.text_game import Pretraining
 from textgan.sampling import sample
+
+
+@dataclass(frozen=True)
+class AnswerGameConfig:
+    """What the options of games begin with that adapt a writer to prompts with answers."""
+
+    generator: WriterConfig = WriterConfig()
+    """The writer's network."""
+    lora: int = 0
+    """Rank of the adapters that are all that is learned of a generator hf:PATH. 0: all its weights are."""
+    pretraining: Pretraining = Pretraining(epochs=8, learning_rate=2e-3)
+    """Maximum likelihood before the game."""
+    batch_size: int = 32
+    """Prompts a step."""
+    learning_rate: float = 5e-5
+    """Adam's step size of the writer in the game."""
+    clip: float = 1.0
+    """Largest norm of a gradient."""
+    temperature: float = 1.0
+    """Temperature at which answers are drawn in the game."""
+
+    def __post_init__(self) -> None:
+        check_at_least(1, "game", self, "batch_size")
+        check_at_least(0, "game", self, "lora")
+        check_above_zero("game", self, "learning_rate", "clip", "temperature")
 
 
 class StoryGame(Game):
