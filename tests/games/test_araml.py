@@ -12,7 +12,7 @@ import torch
 from tests.games.test_every_game import SPECS, _sentences
 from tests.policies import ENDING, FIXED, sentences
 from tests.tables import TableGenerator
-from textgan.game import Turn
+from textgan.game import Turn, walk
 from textgan.games.araml import ARAML, TINY, payoff
 
 TURN = Turn("adversarial", 0, 0.0)
@@ -106,13 +106,14 @@ def test_a_constant_reward_is_likelihood_of_the_neighbours():
     torch.testing.assert_close(game._augmented(real, TURN).terms["weighted_nll"], expected)
 
 
-def test_the_distribution_stays_as_it_was_before_the_game():
+def test_the_distribution_is_that_of_the_generator_as_the_game_begins_and_stays_so():
     game = world(ENDING)
     with torch.no_grad():
         game.generator.output.bias += 1
-    game._start(TURN)
+    adversarial = game.stages()[-1]
+    start = adversarial.moves[0]
+    start.do(TURN)
     assert torch.equal(game.language_model.output.bias, game.generator.output.bias)
-    with torch.no_grad():
-        game.generator.output.bias += 1
-    game._start(Turn("adversarial", 1, 0.5))
-    assert not torch.equal(game.language_model.output.bias, game.generator.output.bias)
+    made = [place.round for place in walk([adversarial]) if place.move == 0]
+    assert adversarial.rounds > 1
+    assert made == [0]

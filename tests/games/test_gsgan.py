@@ -33,7 +33,7 @@ def test_fakes_are_relaxed_at_the_turns_temperature_and_read_as_said(feedback):
     game = _game(feedback=feedback)
     turn = Turn("adversarial", 1, 0.5)
     seed_everything(1)
-    fake = game._fakes(6, turn)
+    fake = game.fakes(6, turn)
     seed_everything(1)
     with evaluating(game.generator):
         expected = relaxed_sample(
@@ -45,10 +45,10 @@ def test_fakes_are_relaxed_at_the_turns_temperature_and_read_as_said(feedback):
 def test_one_hot_words_are_what_real_ones_look_like_with_the_mixtures_gradient():
     turn = Turn("adversarial", 0, 0.0)
     seed_everything(1)
-    soft = _game()._fakes(20, turn)
+    soft = _game().fakes(20, turn)
     seed_everything(1)
     game = _game(one_hot_words=True)
-    fake = game._fakes(20, turn)
+    fake = game.fakes(20, turn)
     written = fake.tokens != SPEC.pad
     assert torch.equal(fake.tokens, soft.tokens)
     assert (~written).any()

@@ -58,7 +58,7 @@ def test_beta_multiplies_logits_and_noise_and_the_likeliest_word_is_read_next():
     fakes = {}
     for turn in (sharp, flat):
         seed_everything(1)
-        fakes[turn] = game._fakes(6, turn)
+        fakes[turn] = game.fakes(6, turn)
     assert torch.equal(fakes[sharp].tokens, fakes[flat].tokens)
     written = fakes[sharp].tokens != SPEC.pad
     logs = [fakes[turn].words[written].double().log() for turn in (sharp, flat)]
@@ -79,7 +79,7 @@ def test_it_plays_the_relativistic_standard_game_of_every_vote():
     seed_everything(2)
     loss = game._deceive(real, turn)
     seed_everything(2)
-    fake = game._fakes(8, turn)
+    fake = game.fakes(8, turn)
     network = game.opponent.network
     with evaluating(network):
         on_real = network.votes(network.features(real))

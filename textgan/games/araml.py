@@ -89,11 +89,10 @@ class ARAML(OpponentGame):
     def stages(self) -> Sequence[Stage]:
         config = self.config
         augmented = Move("generator", self._augmented, config.generator_steps, clip=config.clip)
-        return self.after_pretraining(Act(self._start), augmented)
+        return self.after_pretraining(Act(self._start, every=max(1, config.rounds)), augmented)
 
     def _start(self, turn: Turn) -> None:
-        if turn.round == 0:
-            self.language_model.load_state_dict(self.generator.state_dict())
+        self.language_model.load_state_dict(self.generator.state_dict())
 
     def _augmented(self, real: Tensor, turn: Turn) -> Loss:
         tokens = self.perturb(real)

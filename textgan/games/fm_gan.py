@@ -27,7 +27,7 @@ from torch.optim import Adam, Optimizer
 
 from textgan.distances import TransportName, feature_movers_distance
 from textgan.errors import check_above_zero, check_at_least
-from textgan.game import Loss, Move, Stage, Turn
+from textgan.game import Loss, Stage, Turn
 from textgan.networks.discriminators import DiscriminatorConfig
 from textgan.networks.generators import GeneratorConfig
 from textgan.networks.modes import evaluating
@@ -75,12 +75,7 @@ class FMGAN(LatentGame):
         }
 
     def stages(self) -> Sequence[Stage]:
-        config = self.config
-        moves = [
-            Move("discriminator", self._spread, clip=config.clip),
-            Move("generator", self._match, config.generator_steps, clip=config.clip),
-        ]
-        return [self.pretrain_autoencoder(), Stage("adversarial", config.rounds, moves)]
+        return self.after_autoencoder(self._spread, self._match)
 
     def _match(self, real: Tensor, turn: Turn) -> Loss:
         with evaluating(self.discriminator):

@@ -27,16 +27,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
-from torch.optim import Adam, Optimizer
 
-from textgan.data.spec import TextSpec
 from textgan.errors import check_at_least
 from textgan.game import Loss, Move, Stage, Turn
 from textgan.networks.generators import GeneratorConfig
 from textgan.networks.modes import evaluating
-from textgan.parts.relaxed_opponent import RelaxedOpponent, RelaxedOpponentConfig
-from textgan.parts.text_game import Pretraining, TextGame, TextGameConfig
+from textgan.parts.relaxed_game import RelaxedGame
+from textgan.parts.relaxed_opponent import RelaxedOpponentConfig
+from textgan.parts.text_game import Pretraining, TextGameConfig
 from textgan.relaxation import Relaxed, relaxed_sample
 
 ScheduleName = Literal["exponential", "linear", "quadratic", "square_root", "sigmoid", "none"]
@@ -88,35 +88,24 @@ TINY = Config(
 )  # fmt: skip
 
 
-class RelGAN(TextGame):
+class RelGAN(RelaxedGame):
     """Generator and discriminator; the generator has one optimiser for likelihood and one for the game."""
 
     config: Config
-
-    def __init__(self, config: Config, spec: TextSpec) -> None:
-        super().__init__(config, spec)
-        self.opponent = RelaxedOpponent(config.discriminator, spec)
-
-    def optimizers(self) -> dict[str, Optimizer]:
-        return {
-            **self.pretraining_optimizer(self.config.pretraining),
-            "generator": Adam(self.generator.parameters(), lr=self.config.learning_rate),
-            **self.opponent.optimizer(),
-        }
 
     def stages(self) -> Sequence[Stage]:
         config = self.config
         deceive = Move("generator", self._deceive, clip=config.clip)
         return [
             self.pretrain_generator(config.pretraining),
-            Stage("adversarial", config.rounds, [deceive, self.opponent.move(self._fakes)]),
+            Stage("adversarial", config.rounds, [deceive, self.opponent.move(self.fakes)]),
         ]
 
     def _deceive(self, real: Tensor, turn: Turn) -> Loss:
-        loss = self.opponent.generator_loss(real, self._fakes(len(real), turn))
-        return Loss({"adversarial": loss}, {"beta": loss.new_tensor(self._beta(turn))})
+        return self.deceive(real, turn)._replace(info={"beta": torch.tensor(self._beta(turn), device=real.device)})
 
-    def _fakes(self, n: int, turn: Turn) -> Relaxed:
+    def fakes(self, n: int, turn: Turn) -> Relaxed:
+        """Sentences by Gumbel-softmax at this turn's temperature."""
         with evaluating(self.generator):
             return relaxed_sample(self.generator, self.spec, n, 1 / self._beta(turn), "hard")
 

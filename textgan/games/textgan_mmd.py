@@ -32,7 +32,7 @@ from torch.optim import Adam, Optimizer
 from textgan.data.spec import TextSpec
 from textgan.distances import median_distance, mmd_squared
 from textgan.errors import check_at_least, check_fields
-from textgan.game import Loss, Move, Stage, Turn
+from textgan.game import Loss, Stage, Turn
 from textgan.losses import OBJECTIVES, ObjectiveName, accuracy
 from textgan.networks.discriminators import DiscriminatorConfig
 from textgan.networks.generators import GeneratorConfig
@@ -86,12 +86,7 @@ class TextGAN(LatentGame):
         }
 
     def stages(self) -> Sequence[Stage]:
-        config = self.config
-        moves = [
-            Move("discriminator", self._discriminate, clip=config.clip),
-            Move("generator", self._match, config.generator_steps, clip=config.clip),
-        ]
-        return [self.pretrain_autoencoder(), Stage("adversarial", config.rounds, moves)]
+        return self.after_autoencoder(self._discriminate, self._match)
 
     def _match(self, real: Tensor, turn: Turn) -> Loss:
         with evaluating(self.discriminator):

@@ -11,6 +11,7 @@ Wasserstein autoencoders, Tolstikhin et al. 2018).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -147,6 +148,17 @@ class LatentGame(Game):
         epoch = math.ceil(self.spec.train_size / self.batch_size)
         move = Move("autoencoder", self._rewrite, epoch, clip=self.latent.clip)
         return Stage("pretrain_autoencoder", self.latent.epochs, [move])
+
+    def after_autoencoder(
+        self, discriminate: Callable[[Tensor, Turn], Loss], match: Callable[[Tensor, Turn], Loss]
+    ) -> list[Stage]:
+        """The autoencoder; then rounds of one step of the discriminator and some of the generator."""
+        config = self.config
+        moves = [
+            Move("discriminator", discriminate, clip=config.clip),
+            Move("generator", match, config.generator_steps, clip=config.clip),
+        ]
+        return [self.pretrain_autoencoder(), Stage("adversarial", config.rounds, moves)]
 
     def autoencoder_optimizer(self) -> dict[str, Optimizer]:
         """The optimiser of that stage."""
