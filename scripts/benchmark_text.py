@@ -46,6 +46,7 @@ CONTROLS = ("mle+epochs=2+learning_rate=0.001", "seqgan+reward=constant")
 """Likelihood that goes on with a smaller step, and policy gradient without a discriminator."""
 SMALL = {
     "interleavings": 1,
+    "generator.hidden": 128,
     "rollouts": 4,
     "samples": 640,
     "latent.epochs": 4,

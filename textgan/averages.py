@@ -8,49 +8,56 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 Players = Mapping[str, Sequence[nn.Parameter]]
 """The parameters that each player moves."""
 
 
 class WeightAverages:
-    """An exponential average of each player's weights over its own steps; none at a decay of 0.
+    """An exponential average of every weight that a player moves, over the steps that move it; none at a decay of 0.
 
-    Two players that move the same weights (one network, two optimisers) share one average.
+    A weight that several players move (one network, two optimisers) has one average. It begins at the first step.
     """
 
     def __init__(self, players: Players, decay: float) -> None:
-        self._players = players if decay else {}
-        averages: dict[tuple[int, ...], AveragedModel] = {}
-        for weights in self._players.values():
-            average = AveragedModel(nn.ParameterList(weights), multi_avg_fn=get_ema_multi_avg_fn(decay))
-            averages.setdefault(tuple(map(id, weights)), average)
-        self._averages = {player: averages[tuple(map(id, weights))] for player, weights in self._players.items()}
+        self._players, self._decay = (players if decay else {}), decay
+        self._weights = list(dict.fromkeys(weight for weights in self._players.values() for weight in weights))
+        self._averages: dict[Tensor, Tensor] = {}
 
+    @torch.no_grad()
     def update(self, player: str) -> None:
         """The player has made a step."""
-        if self._averages:
-            self._averages[player].update_parameters(nn.ParameterList(self._players[player]))
+        weights = self._players.get(player, ())
+        known: list[Tensor] = [weight for weight in weights if weight in self._averages]
+        if known:
+            torch._foreach_lerp_([self._averages[weight] for weight in known], known, 1 - self._decay)
+        self._averages |= {weight: weight.clone() for weight in weights if weight not in self._averages}
+
+    @contextlib.contextmanager
+    def followed(self) -> Iterator[None]:
+        """Inside no player steps: the average of a weight that is written to begins anew with what is written."""
+        before = {weight: weight._version for weight in self._averages}
+        yield
+        written = [weight for weight, version in before.items() if weight._version != version]
+        _copy(written, [self._averages[weight] for weight in written])
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
         """Inside, the weights are their averages."""
-        former = {player: [w.detach().clone() for w in weights] for player, weights in self._players.items()}
-        for player, average in self._averages.items():
-            _copy(average.module, self._players[player])
+        weights = list(self._averages)
+        former = [weight.detach().clone() for weight in weights]
+        _copy(list(self._averages.values()), weights)
         try:
             yield
         finally:
-            for player, weights in former.items():
-                _copy(weights, self._players[player])
+            _copy(former, weights)
 
     def state_dict(self) -> dict[str, Any]:
-        return {player: average.state_dict() for player, average in self._averages.items()}
+        """The averages there are, by the place of the weight among all."""
+        return {str(i): self._averages[weight] for i, weight in enumerate(self._weights) if weight in self._averages}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        for player, average in self._averages.items():
-            average.load_state_dict(state[player])
+        self._averages = {self._weights[int(i)]: average.clone() for i, average in state.items()}
 
 
 class LossAverages:
@@ -80,6 +87,6 @@ class LossAverages:
 
 
 @torch.no_grad()
-def _copy(source: Any, target: Sequence[nn.Parameter]) -> None:
+def _copy(source: Sequence[Tensor], target: Sequence[Tensor]) -> None:
     for there, here in zip(source, target, strict=True):
         here.copy_(there)

@@ -213,7 +213,7 @@ class Trainer:
         move = stage.moves[place.move]
         turn = Turn(stage.name, place.round, place.round / stage.rounds)
         if isinstance(move, Act):
-            with torch.no_grad():
+            with torch.no_grad(), self._averages.followed():
                 move.do(turn)
         else:
             self._update(move, turn)

@@ -138,6 +138,27 @@ def test_the_corpus_has_three_splits_drawn_apart(tmp_path):
     assert corpus.train.hashes().tolist() == sorted(set(sentence_hashes(corpus.train.tokens(), NONE).tolist()))
 
 
+def test_a_split_is_drawn_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("TEXTGAN_CACHE", str(tmp_path / "cache"))
+    file = tmp_path / "oracle.safetensors"
+    save_file(small_oracle().state_dict(), file)
+
+    def rows(length=6, train_size=30, seed=0):
+        return open_oracle(f"oracle:{file}", length, train_size, 20, seed).train.tokens()
+
+    drawn = rows()
+    assert torch.equal(drawn, Oracle.load(file, 6).sample(30, 0))
+    with monkeypatch.context() as none_is_drawn:
+        none_is_drawn.setattr(Oracle, "sample", None)
+        assert torch.equal(rows(), drawn)
+    assert rows(length=7).shape == (30, 7)
+    assert rows(train_size=31).shape == (31, 6)
+    assert not torch.equal(rows(seed=1), drawn)
+    other = {name: -weight for name, weight in small_oracle().state_dict().items()}
+    save_file(other, file)
+    assert not torch.equal(rows(), drawn)
+
+
 def test_the_report_says_how_much_was_drawn():
     report = open_oracle("oracle", length=3, train_size=5, held_out=40).report
     assert json.loads(json.dumps(report.as_dict()))["train"] == 5

@@ -157,3 +157,15 @@ def test_after_likelihood_each_category_writes_its_own_words():
         words = game.sample(100, category=k)
         words = words[words >= 4]
         assert ((words - 4) // 2 == k).float().mean() > 0.9
+
+
+def test_under_running_averages_the_generator_is_the_fittest_child_as_it_was_selected():
+    game = built(rounds=3)
+    trainer = Trainer(game, Batches(Labelled(SPEC), 0), TrainerConfig(device="cpu", ema=0.9))
+    trainer.play()
+    selected = {key: value.clone() for key, value in game.generator.state_dict().items()}
+    children = {key: value.clone() for key, value in game.population.state_dict().items()}
+    with trainer.averaged():
+        assert_bitwise_equal(selected, game.generator.state_dict())
+        averaged = game.population.state_dict()
+        assert any(not torch.equal(children[key], averaged[key]) for key in children)

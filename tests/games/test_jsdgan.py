@@ -47,7 +47,7 @@ def test_the_gradient_is_that_of_the_divergence(spec):
     (exact,) = torch.autograd.grad(2 * _divergence(batch, policy), policy.table)
     log_q = policy.log_probs(batch).sum(1).detach()
     scale = log_weights(log_q, copies(batch)).exp().sum()
-    (found,) = torch.autograd.grad(scale * game._loss(batch, TURN).terms["weighted_nll"], policy.table)
+    (found,) = torch.autograd.grad(scale * game.loss(batch, TURN).terms["weighted_nll"], policy.table)
     torch.testing.assert_close(found, exact, rtol=1e-5, atol=1e-7)
 
 
@@ -58,7 +58,7 @@ def test_following_it_lowers_the_divergence_to_the_data(spec):
     before = _divergence(batch, game.generator).item()
     for _ in range(20):
         optimizer.zero_grad()
-        game._loss(batch, TURN).terms["weighted_nll"].backward()
+        game.loss(batch, TURN).terms["weighted_nll"].backward()
         optimizer.step()
     assert _divergence(batch, game.generator).item() < before / 2
 
@@ -91,7 +91,7 @@ def test_by_tokens_the_density_is_the_geometric_mean(spec):
     mean = (log_q / count).exp()
     weights = mean * (1 + p / mean).log() / copies(real)
     weights = (weights / weights.sum()).detach()
-    loss = game._loss(real, TURN)
+    loss = game.loss(real, TURN)
     torch.testing.assert_close(loss.terms["weighted_nll"], -(weights * log_q).sum())
     torch.testing.assert_close(loss.info["nll"], -log_q.sum().detach() / count.sum())
     torch.testing.assert_close(loss.info["effective"], 1 / weights.square().sum())
@@ -101,6 +101,6 @@ def test_a_constant_reward_is_maximum_likelihood():
     spec = SPECS["text"]["variable length"]
     seed_everything(0)
     game, real = JSDGAN(dataclasses.replace(TINY, reward="constant"), spec).eval(), _sentences(spec)[:6]
-    loss = game._loss(real, TURN)
+    loss = game.loss(real, TURN)
     torch.testing.assert_close(loss.terms["weighted_nll"], -game.log_probs(real).sum() / 6)
     assert loss.info["effective"].item() == pytest.approx(6)

@@ -59,7 +59,7 @@ def test_an_inverse_sigmoid_that_would_rise_is_refused():
 def test_where_every_word_is_true_it_is_maximum_likelihood(spec):
     game = _game(spec, schedule="linear")
     real = _sentences(spec)
-    loss = game._loss(real, Turn("likelihood", 0, 0.0))
+    loss = game.loss(real, Turn("likelihood", 0, 0.0))
     torch.testing.assert_close(loss.terms["nll"], game.likelihood(real, TURN).terms["nll"])
     assert loss.info["changed"] == 0
 
@@ -109,7 +109,7 @@ def test_the_loss_is_the_mean_over_everything_that_may_be_read(spec):
                 p_second = _probability(log_p(first), second, true[0, 1].item(), share, spec)
                 expected = expected - p_first * p_second * log_p(first, second)[true[0, 2]]
     seed_everything(1)
-    losses = torch.stack([game._loss(true.repeat(2000, 1), TURN).terms["nll"] for _ in range(20)])
+    losses = torch.stack([game.loss(true.repeat(2000, 1), TURN).terms["nll"] for _ in range(20)])
     error = losses.std() / 20**0.5
     assert losses.mean().item() == pytest.approx(expected.item() / 3, abs=4 * error.item())
 
@@ -132,6 +132,6 @@ def test_words_are_drawn_with_dropout_off_and_learned_with_it_on():
     game.eval()
     seed_everything(2)
     assert torch.equal(read, game._read(real, 0.0))
-    evaluated = game._loss(real, Turn("likelihood", 0, 0.0)).terms["nll"]
+    evaluated = game.loss(real, Turn("likelihood", 0, 0.0)).terms["nll"]
     game.train()
-    assert game._loss(real, Turn("likelihood", 0, 0.0)).terms["nll"] != evaluated
+    assert game.loss(real, Turn("likelihood", 0, 0.0)).terms["nll"] != evaluated

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,9 +12,10 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int, Int64
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save, save_file
 from torch import Tensor
 
+from textgan.data.cache import cached
 from textgan.data.spec import NONE, TextSpec
 from textgan.data.splits import sentence_hashes
 from textgan.data.tokenizer import DecimalTokenizer
@@ -22,6 +24,7 @@ from textgan.networks.lstm import LSTMGenerator
 from textgan.sampling import sample
 
 SEEDED = "oracle"
+DRAWN = "sentences.safetensors"
 PARAMETERS = ("embedding.weight", "lstm.weight_ih_l0", "lstm.weight_hh_l0", "lstm.bias_ih_l0", "lstm.bias_hh_l0",
               "output.weight", "output.bias")  # fmt: skip
 
@@ -144,7 +147,7 @@ class OracleReport:
 class OracleCorpus:
     """A corpus drawn from an oracle, with the face of `textgan.data.corpus.TextCorpus` and the oracle itself.
 
-    A split is drawn, with a seed of its own, when it is first asked for.
+    A split is drawn, with a seed of its own, when it is first asked for, and kept in the cache of prepared data.
     """
 
     def __init__(self, oracle: Oracle, parameters: str, train_size: int, held_out: int, seed: int) -> None:
@@ -159,17 +162,27 @@ class OracleCorpus:
     @cached_property
     def train(self) -> OracleSplit:
         """The sentences to learn from."""
-        return OracleSplit(self.oracle.sample(self.report.train, 3 * self._seed))
+        return self._drawn(self.report.train, 3 * self._seed)
 
     @cached_property
     def valid(self) -> OracleSplit:
         """The sentences to choose by."""
-        return OracleSplit(self.oracle.sample(self.report.valid, 3 * self._seed + 1))
+        return self._drawn(self.report.valid, 3 * self._seed + 1)
 
     @cached_property
     def test(self) -> OracleSplit:
         """The sentences to report on."""
-        return OracleSplit(self.oracle.sample(self.report.test, 3 * self._seed + 2))
+        return self._drawn(self.report.test, 3 * self._seed + 2)
+
+    def _drawn(self, n: int, seed: int) -> OracleSplit:
+        """`n` sentences, drawn once for these parameters and this version of torch, whose generator it is."""
+        identity = {
+            "oracle": hashlib.sha256(save(self.oracle.state_dict())).hexdigest(),
+            "sentences": [n, self.spec.length, seed],
+            "torch": torch.__version__,
+        }
+        folder = cached(identity, lambda made: save_file({"rows": self.oracle.sample(n, seed)}, made / DRAWN))
+        return OracleSplit(load_file(folder / DRAWN)["rows"])
 
 
 def open_oracle(

@@ -75,6 +75,7 @@ class TextEvaluation:
         self._references = {"valid": Sentences(self._valid), "test": Sentences(self._test)}
         self._embedded = None if config.encoder is None else self._opened(config.encoder)
         self._last: _Measured | None = None
+        self._known: dict[tuple[str, int | None], Tensor] = {}
 
     def controls(self) -> dict[str, Scores]:
         """Scores that frame every table: real held-out sentences, and words drawn at random from real text."""
@@ -160,13 +161,15 @@ class TextEvaluation:
         scores = text_scores(sentences, self._references[split], tokenizer=tokenizer)
         scores["novelty"] = novelty_of_hashes(sentence_hashes(drawn.cpu(), self._spec.pad), self._train, tokenizer)
         if isinstance(game, HasLikelihood):
-            real = getattr(self._corpus, split).tokens(limit or self._config.references)
+            limit = limit or self._config.references
+            real = getattr(self._corpus, split).tokens(limit)
             log_probs = _log_probs(game, real, temperature)
             nll = f"nll-{split}"
             scores[nll] = nll_per_token(log_probs, real != self._spec.pad, nll)
             scores[f"ppl-{split}"] = perplexity(scores[nll])
             if isinstance(self._corpus, OracleCorpus):
-                scores |= self._divergences(self._corpus.oracle, game, real, log_probs.sum(1), drawn.cpu(), temperature)
+                on_real = self._oracle_on(split, limit), log_probs.sum(1)
+                scores |= self._divergences(self._corpus.oracle, game, on_real, drawn.cpu(), temperature)
         if split == "test":
             scores |= self._perplexities(sentences)
         if embed:
@@ -204,25 +207,25 @@ class TextEvaluation:
         """As people write them, the real ones like the generated ones: from their tokens."""
         return [self._corpus.tokenizer.detokenize(ids) for ids in sentences]
 
+    def _oracle_on(self, split: str, limit: int | None) -> Tensor:
+        """log p of the first sentences of a split under the oracle that they are from; computed once."""
+        if (split, limit) not in self._known:
+            assert isinstance(self._corpus, OracleCorpus)
+            real = getattr(self._corpus, split).tokens(limit)
+            self._known[split, limit] = self._corpus.oracle.log_prob(real)
+        return self._known[split, limit]
+
     def _divergences(
-        self,
-        oracle: Oracle,
-        game: HasLikelihood,
-        real: Tensor,
-        model_on_real: Tensor,
-        drawn: Tensor,
-        temperature: float,
+        self, oracle: Oracle, game: HasLikelihood, on_real: tuple[Tensor, Tensor], drawn: Tensor, temperature: float
     ) -> Scores:
-        """NLL_oracle and both KL directions: exact densities on samples of the oracle and of the game."""
-        on_drawn = oracle.log_prob(drawn)
-        scores = kl_both_ways(
-            log_p_x=oracle.log_prob(real),
-            log_q_x=model_on_real,
-            log_p_y=on_drawn,
-            log_q_y=_log_probs(game, drawn, temperature).sum(1),
-            length=self._spec.length,
-        )
-        per_token = on_drawn[:, None] / self._spec.length
+        """NLL_oracle and both KL directions: exact densities on samples of the oracle and of the game.
+
+        `on_real` are the log-probabilities of the oracle's samples, under itself and under the game.
+        """
+        log_p_x, log_q_x = on_real
+        log_p_y, log_q_y = oracle.log_prob(drawn), _log_probs(game, drawn, temperature).sum(1)
+        scores = kl_both_ways(log_p_x, log_q_x, log_p_y, log_q_y, self._spec.length)
+        per_token = log_p_y[:, None] / self._spec.length
         scores["nll-oracle"] = nll_per_token(per_token, torch.ones_like(per_token, dtype=torch.bool), "nll-oracle")
         return scores
 

@@ -18,8 +18,8 @@ Differs from the paper: D has a score for each category, of which a sentence's o
 since a D that knows no categories does not mind one category's sentences written for another; off: the paper. All
 children compete at once, in place of temperatures within an objective and objectives after that. A child keeps Adam's
 moments of its own, which do not follow the fittest. A batch has sentences of all categories as the corpus has them,
-and as many fakes of each. Running averages of weights (trainer.ema) do not see the selection: leave them off. Presets:
-``configs/catgan-reviews.yaml`` and ``configs/catgan-questions.yaml``; captions and the oracle have no categories.
+and as many fakes of each. Presets: ``configs/catgan-reviews.yaml`` and ``configs/catgan-questions.yaml``; captions and
+the oracle have no categories.
 """
 
 from __future__ import annotations

@@ -28,10 +28,8 @@ from torch.optim import Adam, Optimizer
 from textgan.distances import TransportName, feature_movers_distance
 from textgan.errors import check_above_zero, check_at_least
 from textgan.game import Loss, Stage, Turn
-from textgan.networks.discriminators import DiscriminatorConfig
-from textgan.networks.generators import GeneratorConfig
 from textgan.networks.modes import evaluating
-from textgan.parts.latent_game import LatentConfig, LatentGame, LatentGameConfig
+from textgan.parts.latent_game import TINY_LATENT, LatentGame, LatentGameConfig
 
 
 @dataclass(frozen=True)
@@ -51,13 +49,7 @@ class Config(LatentGameConfig):
         check_above_zero("game", self, "softness")
 
 
-TINY = Config(
-    generator=GeneratorConfig(embedding=16, hidden=16),
-    discriminator=DiscriminatorConfig(
-        widths=(1, 2, 3), filters=(8, 8, 8), embedding=16, representations=4, hidden=8, layers=1
-    ),
-    latent=LatentConfig(size=4, epochs=1), rounds=2, generator_steps=2, batch_size=32,
-)  # fmt: skip
+TINY = Config(**TINY_LATENT)
 
 
 class FMGAN(LatentGame):

@@ -26,8 +26,6 @@ is for captions.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,56 +33,34 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.optim import Adam, Optimizer
 
-from textgan.errors import check_above_zero, check_at_least
-from textgan.game import Loss, Move, Stage, Turn
+from textgan.game import Loss, Turn
 from textgan.networks.generators import GeneratorConfig
-from textgan.parts.text_game import TextGame
+from textgan.parts.one_player import OnePlayerConfig, OnePlayerGame
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(OnePlayerConfig):
     """JSDGAN."""
 
-    generator: GeneratorConfig = GeneratorConfig()
-    """Its network."""
-    batch_size: int = 64
-    """B: sentences a step."""
-    epochs: int = 10
-    """Passes over the corpus."""
-    learning_rate: float = 3e-3
-    """Adam's step size."""
-    clip: float = 5.0
-    """Largest norm of the gradient."""
     density: Literal["token", "sentence"] = "token"
     """q in the weights. sentence: the density, the paper. token: the geometric mean of the words' probabilities."""
     reward: Literal["discriminator", "constant"] = "discriminator"
     """constant: every sentence weighs the same, which is maximum likelihood, a control that shows what D is worth."""
 
-    def __post_init__(self) -> None:
-        check_at_least(1, "game", self, "batch_size")
-        check_at_least(0, "game", self, "epochs")
-        check_above_zero("game", self, "learning_rate", "clip")
-
 
 TINY = Config(generator=GeneratorConfig(embedding=16, hidden=16), epochs=2, batch_size=32)
 
 
-class JSDGAN(TextGame):
+class JSDGAN(OnePlayerGame):
     """One player, one stage."""
 
     config: Config
 
-    def optimizers(self) -> dict[str, Optimizer]:
-        return {"generator": Adam(self.generator.parameters(), lr=self.config.learning_rate)}
+    stage = "adversarial"
 
-    def stages(self) -> Sequence[Stage]:
-        epoch = math.ceil(self.spec.train_size / self.batch_size)
-        move = Move("generator", self._loss, times=epoch, clip=self.config.clip)
-        return [Stage("adversarial", self.config.epochs, [move])]
-
-    def _loss(self, real: Tensor, turn: Turn) -> Loss:
+    def loss(self, real: Tensor, turn: Turn) -> Loss:
+        """The weighted cross-entropy of real sentences, in nats per sentence."""
         log_q = self.generator.log_probs(real).float().sum(1)
         tokens = (real != self.spec.pad).sum(1)
         weights = self._weights(real, log_q.detach(), tokens)

@@ -25,38 +25,25 @@ after one: the true word stays. The paper's experiments are conditional (caption
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.optim import Adam, Optimizer
 
-from textgan.errors import UserError, check_above_zero, check_at_least, check_fields
-from textgan.game import Loss, Move, Stage, Turn
+from textgan.errors import UserError, check_above_zero, check_fields
+from textgan.game import Loss, Turn
 from textgan.networks.generators import GeneratorConfig
 from textgan.networks.modes import evaluating
-from textgan.parts.text_game import TextGame
+from textgan.parts.one_player import OnePlayerConfig, OnePlayerGame
 from textgan.sampling import draw
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(OnePlayerConfig):
     """Scheduled sampling."""
 
-    generator: GeneratorConfig = GeneratorConfig()
-    """Its network."""
-    batch_size: int = 64
-    """Sentences a step."""
-    epochs: int = 10
-    """Passes over the corpus."""
-    learning_rate: float = 3e-3
-    """Adam's step size."""
-    clip: float = 5.0
-    """Largest norm of the gradient."""
     schedule: Literal["linear", "exponential", "inverse_sigmoid"] = "inverse_sigmoid"
     """How the probability of reading the true word falls."""
     true_words: float = 0.5
@@ -65,9 +52,8 @@ class Config:
     """k of the inverse sigmoid: the larger, the later and steeper the fall."""
 
     def __post_init__(self) -> None:
-        check_at_least(1, "game", self, "batch_size")
-        check_at_least(0, "game", self, "epochs")
-        check_above_zero("game", self, "learning_rate", "clip", "steepness")
+        super().__post_init__()
+        check_above_zero("game", self, "steepness")
         check_fields("game", self, "in (0, 1]", lambda share: 0 < share <= 1, "true_words")
         first = self.steepness / (self.steepness + 1)
         if self.schedule == "inverse_sigmoid" and self.true_words >= first:
@@ -80,18 +66,10 @@ class Config:
 TINY = Config(generator=GeneratorConfig(embedding=16, hidden=16), epochs=2, batch_size=32)
 
 
-class ScheduledSampling(TextGame):
+class ScheduledSampling(OnePlayerGame):
     """One player, one stage."""
 
     config: Config
-
-    def optimizers(self) -> dict[str, Optimizer]:
-        return {"generator": Adam(self.generator.parameters(), lr=self.config.learning_rate)}
-
-    def stages(self) -> Sequence[Stage]:
-        epoch = math.ceil(self.spec.train_size / self.batch_size)
-        move = Move("generator", self._loss, times=epoch, clip=self.config.clip)
-        return [Stage("likelihood", self.config.epochs, [move])]
 
     def true_words(self, progress: float) -> float:
         """epsilon: the probability of reading the true word."""
@@ -102,7 +80,8 @@ class ScheduledSampling(TextGame):
             return last**progress
         return k / (k + (k / last - k) ** progress)
 
-    def _loss(self, real: Tensor, turn: Turn) -> Loss:
+    def loss(self, real: Tensor, turn: Turn) -> Loss:
+        """Cross-entropy of real sentences in nats per token, some of their words read as the generator's own."""
         read = self._read(real, self.true_words(turn.progress))
         mask = real != self.spec.pad
         logits = self.generator.vocabulary(self.generator.outputs(read)[mask])

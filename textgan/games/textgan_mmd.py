@@ -34,10 +34,8 @@ from textgan.distances import median_distance, mmd_squared
 from textgan.errors import check_at_least, check_fields
 from textgan.game import Loss, Stage, Turn
 from textgan.losses import OBJECTIVES, ObjectiveName, accuracy
-from textgan.networks.discriminators import DiscriminatorConfig
-from textgan.networks.generators import GeneratorConfig
 from textgan.networks.modes import evaluating
-from textgan.parts.latent_game import LatentConfig, LatentGame, LatentGameConfig
+from textgan.parts.latent_game import TINY_LATENT, LatentGame, LatentGameConfig
 
 
 @dataclass(frozen=True)
@@ -60,13 +58,7 @@ class Config(LatentGameConfig):
         check_fields("game", self, "numbers above 0", lambda n: n and min(n) > 0, "bandwidths")
 
 
-TINY = Config(
-    generator=GeneratorConfig(embedding=16, hidden=16),
-    discriminator=DiscriminatorConfig(
-        widths=(1, 2, 3), filters=(8, 8, 8), embedding=16, representations=4, hidden=8, layers=1
-    ),
-    latent=LatentConfig(size=4, epochs=1), rounds=2, generator_steps=2, batch_size=32,
-)  # fmt: skip
+TINY = Config(**TINY_LATENT)
 
 
 class TextGAN(LatentGame):

@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -91,6 +91,19 @@ class LatentGameConfig:
         check_at_least(1, "game", self, "batch_size", "generator_steps")
         check_at_least(0, "game", self, "rounds")
         check_above_zero("game", self, "learning_rate", "discriminator_learning_rate", "clip")
+
+
+TINY_LATENT: dict[str, Any] = {
+    "generator": GeneratorConfig(embedding=16, hidden=16),
+    "discriminator": DiscriminatorConfig(
+        widths=(1, 2, 3), filters=(8, 8, 8), embedding=16, representations=4, hidden=8, layers=1
+    ),
+    "latent": LatentConfig(size=4, epochs=1),
+    "rounds": 2,
+    "generator_steps": 2,
+    "batch_size": 32,
+}
+"""Options with which such a game is played in seconds."""
 
 
 class LatentGame(Game):
