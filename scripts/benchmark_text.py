@@ -8,10 +8,11 @@ temperatures, and goes on for as many updates as a control:
     python scripts/benchmark_text.py --corpora oracle=oracle:FILE.safetensors --quick
     python scripts/benchmark_text.py --corpora captions=train.txt --held-out captions=valid.txt --seeds 0 1 2
 
-A system is a game's name, or ``NAME+FIELD=VALUE`` for a switch of it (``seqgan+reward=constant``). Each run is a
-process of its own (``--jobs`` at a time) in ``OUT/<corpus>/<system>-<seed>``; runs that have ended are not made again
-and runs that were killed go on, so the command may be repeated. ``results.json``, ``leaderboard.md`` and
-``leaderboard.html`` are made of all runs in the folder.
+A system is a game's name, or ``NAME+FIELD=VALUE`` for a switch of it (``seqgan+reward=constant``), with
+``LABEL:`` before it for a name of its own. Each run is a process of its own (``--jobs`` at a time) in
+``OUT/<corpus>/<label>-<seed>``; runs that have ended are not made again and runs that were killed go on, so the command
+may be repeated. ``results.json``, ``leaderboard.md`` and ``leaderboard.html`` are made of all runs in the folder, and of
+``--earlier`` results files, whose runs may be gone.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from textgan.command_line import flags_of
 from textgan.config import TrainCommand, defaults, train_command
 from textgan.data.spec import LabelledSpec, TextSpec
 from textgan.game import Move
-from textgan.leaderboard import as_json, collect
+from textgan.leaderboard import as_json, beside, collect, from_json
 from textgan.leaderboard_page import Published, markdown, page
 from textgan.resources import project_folder
 
@@ -46,7 +47,9 @@ CONTROLS = ("mle+epochs=2+learning_rate=0.001", "seqgan+reward=constant")
 """Likelihood that goes on with a smaller step, and policy gradient without a discriminator."""
 SMALL = {
     "interleavings": 1,
+    "hidden": 128,
     "generator.hidden": 128,
+    "discriminator.hidden": 128,
     "rollouts": 4,
     "samples": 640,
     "latent.epochs": 4,
@@ -79,7 +82,10 @@ class Command:
     out: Path = Path("results/text")
     """Folder of the runs and of the leaderboard."""
     systems: tuple[str, ...] = ()
-    """Games, or NAME+FIELD=VALUE. None: every game that is played on such a corpus, and the controls."""
+    """Games, or NAME+FIELD=VALUE, or LABEL:NAME+FIELD=VALUE. None: every game that is played on such a corpus, and the
+    controls."""
+    earlier: tuple[Path, ...] = ()
+    """Results files whose rows stand beside those of this folder, where it has none of that system on that corpus."""
     labelled: bool = False
     """The corpora have categories: play the games of categories."""
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -125,6 +131,8 @@ def main(args: list[str]) -> None:
     if not command.table_only:
         failed = play(list(jobs(command)), command.jobs)
     rows = collect(command.out, BASELINE)
+    for file in command.earlier:
+        rows = beside(rows, from_json(file.read_text(encoding="utf-8")), BASELINE)
     published = Published(yaml.safe_load(PUBLISHED.read_text(encoding="utf-8")))
     said = f"python scripts/benchmark_text.py {shlex.join(args)}"
     write_atomically(command.out / "results.json", as_json(rows))
@@ -154,8 +162,8 @@ def default_systems(kind: str) -> list[str]:
 
 def job(command: Command, corpus: str, spec: str, held_out: str | None, system: str, seed: int) -> Job:
     """The run of a system."""
-    name, *switches = system.split("+")
-    folder = command.out / corpus / f"{system}-{seed}"
+    label, name, switches = parts_of(system)
+    folder = command.out / corpus / f"{label}-{seed}"
     baseline = command.out / corpus / f"{BASELINE}-{seed}"
     options: dict[str, Any] = {"corpus": spec, "seed": seed, "data": {}, "game": {}}
     if held_out is not None:
@@ -178,6 +186,13 @@ def job(command: Command, corpus: str, spec: str, held_out: str | None, system: 
     if name == BASELINE or set_budget(options, command, name, baseline_options(command, corpus)):
         needs, options["init"] = baseline, str(baseline)
     return Job(corpus, system, seed, _flags(name, options, folder), folder, needs)
+
+
+def parts_of(system: str) -> tuple[str, str, list[str]]:
+    """``[LABEL:]NAME[+FIELD=VALUE...]``: what it is called, the game, and its switches."""
+    head, *switches = system.split("+")
+    label, _, name = head.rpartition(":")
+    return label or system, name, switches
 
 
 def set_budget(options: dict[str, Any], command: Command, name: str, likelihood: Any) -> bool:

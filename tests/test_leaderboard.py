@@ -11,7 +11,7 @@ import yaml
 from scipy import stats
 
 from textgan.errors import UserError
-from textgan.leaderboard import as_json, as_text, collect, curve_at, from_json, interval
+from textgan.leaderboard import Row, as_json, as_text, beside, collect, curve_at, from_json, interval
 from textgan.leaderboard_page import Published, columns, markdown, outside, page
 
 NOTHING = Published({})
@@ -138,3 +138,12 @@ def test_the_page_marks_what_is_outside_and_draws_the_plane(results):
     assert html.count('class=" outside"') == 1
     assert "<svg" in good
     assert "mle by temperature" in html
+
+
+def test_earlier_rows_stand_beside_the_new_ones_but_not_in_their_place(results: Path) -> None:
+    rows = collect(results, "mle")
+    earlier = [Row("oracle", "good", seeds=[7]), Row("oracle", "gone", seeds=[7]), Row("news", "good", seeds=[7])]
+    both = beside(rows, earlier, "mle")
+    assert [row for row in both if row in rows] == rows
+    assert [(row.corpus, row.system) for row in both if row not in rows] == [("news", "good"), ("oracle", "gone")]
+    assert both[0].corpus == "news"

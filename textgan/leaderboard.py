@@ -84,6 +84,13 @@ def collect(folder: Path, baseline: str) -> list[Row]:
     return sorted(rows.values(), key=lambda row: _order(row, baseline))
 
 
+def beside(rows: Sequence[Row], earlier: Iterable[Row], baseline: str) -> list[Row]:
+    """`rows`, and those `earlier` ones whose system has no row among them on that corpus."""
+    known = {(row.corpus, row.system) for row in rows}
+    added = [row for row in earlier if (row.corpus, row.system) not in known]
+    return sorted([*rows, *added], key=lambda row: _order(row, baseline))
+
+
 def _final(record: RunRecord) -> dict[float | None, dict[str, Any]]:
     """The test scores at the end of the last stage, by temperature."""
     tests = record.of("test")

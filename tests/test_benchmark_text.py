@@ -1,0 +1,78 @@
+"""What the benchmark of text games asks of each run: nothing is trained here."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+FILE = Path(__file__).parent.parent / "scripts" / "benchmark_text.py"
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("benchmark_text", FILE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["benchmark_text"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def run_of(script: ModuleType, system: str, **changed: Any) -> tuple[Any, dict[str, str]]:
+    """The job of a system on the oracle with seed 3, and its flags."""
+    command = dataclasses.replace(script.Command(("oracle=oracle",), seeds=(3,), updates=100, quick=True), **changed)
+    job = script.job(command, "oracle", "oracle", None, system, 3)
+    return job, dict(flag.split("=", 1) for flag in job.flags if flag.startswith("--") and "=" in flag)
+
+
+def test_a_system_may_have_a_label_and_switches(script: ModuleType) -> None:
+    assert script.parts_of("seqgan") == ("seqgan", "seqgan", [])
+    assert script.parts_of("seqgan+reward=constant") == ("seqgan+reward=constant", "seqgan", ["reward=constant"])
+    assert script.parts_of("warm:cot+a.b=1+generator.kind=hf:X") == ("warm", "cot", ["a.b=1", "generator.kind=hf:X"])
+    job, flags = run_of(script, "warm:cot+mediator.hidden=96+pretraining.epochs=1")
+    assert job.folder.name == "warm-3"
+    assert flags["--game.mediator.hidden"] == "96"
+
+
+@pytest.mark.parametrize(("system", "rounds"), [("seqgan", 100), ("coldgan", 10), ("relgan", 100)])
+def test_a_game_has_as_many_rounds_as_make_the_updates_asked_for(script: ModuleType, system: str, rounds: int) -> None:
+    """The presets on the oracle make 1, 10 and 1 updates of the generator a round."""
+    assert run_of(script, system)[1]["--game.rounds"] == str(rounds)
+
+
+def test_a_game_of_the_same_generator_starts_from_the_likelihood_model(script: ModuleType) -> None:
+    job, flags = run_of(script, "seqgan")
+    assert job.needs is not None
+    assert (job.needs.name, flags["--init"]) == ("mle-3", str(job.needs))
+    assert flags["--game.pretraining.epochs"] == "0"
+
+
+def test_one_with_a_generator_of_its_own_learns_by_likelihood_first(script: ModuleType) -> None:
+    job, flags = run_of(script, "relgan")
+    assert job.needs is None
+    assert "--init" not in flags
+    assert flags["--game.pretraining.epochs"] == "4"
+    assert flags["--game.generator.hidden"] == "128"  # quick
+
+
+def test_one_without_likelihood_plays_for_as_long_in_all(script: ModuleType) -> None:
+    job, flags = run_of(script, "cot")
+    assert job.needs is None
+    assert flags["--game.rounds"] == str(100 + 4 * 157)  # 10,000 sentences are 157 batches of 64
+
+
+def test_every_run_of_a_seed_is_measured_alike_and_likelihood_over_temperatures(script: ModuleType) -> None:
+    _, flags = run_of(script, "gsgan")
+    likelihood, of_likelihood = run_of(script, "mle")
+    assert likelihood.needs is None
+    for name in ("samples", "final-samples"):
+        assert flags[f"--evaluation.{name}"] == of_likelihood[f"--evaluation.{name}"]
+    temperatures = likelihood.flags[likelihood.flags.index("--evaluation.temperatures") + 1 :]
+    assert {"0.4", "0.8", "1.2"} <= set(temperatures)
