@@ -114,18 +114,17 @@ def options_of(command: Command, system: str, seed: int) -> dict[str, Any]:
     game = dict(preset.get("game", {}))
     options = {key: value for key, value in preset.items() if key not in ("name", "game")}
     options |= {"corpus": command.corpus, "seed": seed}
+    schooling = dict(game.get("pretraining", {}))
     if system == "mle":
-        known = vars(find("mle_story").config())
-        likelihood = {"mle_epochs": "epochs", "mle_learning_rate": "learning_rate"}
-        shared = {key: value for key, value in game.items() if key in known and key not in likelihood.values()}
-        shared |= {
-            theirs: game.get(ours, getattr(find("story_ending").config(), ours)) for ours, theirs in likelihood.items()
-        }
+        known = vars(find("mle_story").config()).keys() - {"epochs", "learning_rate"}
+        default = find("story_ending").config().pretraining
+        shared = {key: value for key, value in game.items() if key in known}
+        shared |= {key: schooling.get(key, getattr(default, key)) for key in ("epochs", "learning_rate")}
         return {**options, "game": shared}
-    game["mle_epochs"] = 0
+    game["pretraining"] = {**schooling, "epochs": 0}
     if system == "constant":  # the discriminator has no say: it need not be trained
-        game |= {"reward": "constant", "discriminator_epochs": 0, "discriminator_steps": 0, "baseline": "none"}
-        game |= {"whiten": False}
+        game["discriminator"] = {**game.get("discriminator", {}), "epochs": 0, "steps": 0}
+        game |= {"reward": "constant", "baseline": "none", "whiten": False}
     return {**options, "game": game, "init": str(run_folder(command, "mle", seed))}
 
 

@@ -11,8 +11,8 @@ temperatures, and goes on for as many updates as a control:
 A system is a game's name, or ``NAME+FIELD=VALUE`` for a switch of it (``seqgan+reward=constant``), with
 ``LABEL:`` before it for a name of its own. Each run is a process of its own (``--jobs`` at a time) in
 ``OUT/<corpus>/<label>-<seed>``; runs that have ended are not made again and runs that were killed go on, so the command
-may be repeated. ``results.json``, ``leaderboard.md`` and ``leaderboard.html`` are made of all runs in the folder, and of
-``--earlier`` results files, whose runs may be gone.
+may be repeated. ``results.json``, ``leaderboard.md`` and ``leaderboard.html`` are made of all runs in the folder and
+of ``--earlier`` results files, whose runs may be gone.
 """
 
 from __future__ import annotations

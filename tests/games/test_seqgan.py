@@ -23,7 +23,7 @@ def _game(spec=SPEC, discriminator=None, **changes) -> SeqGAN:
     seed_everything(0)
     opponent = dataclasses.replace(TINY.discriminator, **(discriminator or {}))
     game = SeqGAN(dataclasses.replace(TINY, discriminator=opponent, **changes), spec)
-    game._start_rollouts(TURN)
+    game.rollouts.become(game.generator)
     game.opponent.refill(game.fakes)
     return game
 

@@ -12,14 +12,18 @@ from textgan.data.stories import StoryBatch
 from textgan.errors import UserError
 from textgan.game import Turn
 from textgan.games.story_ending import TINY, Config, StoryEnding
+from textgan.networks.story_generator import WriterConfig
+from textgan.parts.story_opponent import StoryOpponentConfig
 
 TURN = Turn("adversarial", 0, 0.0)
 SMALL = dataclasses.replace(SPEC, vocab_size=6, length=3)
 """Two words: 15 endings of at most three tokens."""
 
 
-def game(spec=SPEC, **options) -> StoryEnding:
+def game(spec=SPEC, generator=None, discriminator=None, **options) -> StoryEnding:
     torch.manual_seed(0)
+    options["generator"] = dataclasses.replace(TINY.generator, **(generator or {}))
+    options["discriminator"] = dataclasses.replace(TINY.discriminator, **(discriminator or {}))
     made = StoryEnding(dataclasses.replace(TINY, **options), spec)
     for parameter in made.parameters():
         parameter.data.normal_(std=0.5)
@@ -65,7 +69,8 @@ def test_many_rollouts_approach_the_exact_action_value_of_each_context():
 @pytest.mark.parametrize("baseline", ["none", "batch", "moving", "learned"])
 def test_the_policy_gradient_is_that_of_the_expected_reward(baseline):
     """Sampled gradients against the derivative of sum_y p(y|x) D(x, y), written out; no baseline biases them."""
-    played, every = game(SMALL, baseline=baseline, whiten=False, rollouts=1, dropout=0.0, copy=False), sentences(SMALL)
+    plain = {"dropout": 0.0, "copy": False}
+    played, every = game(SMALL, plain, baseline=baseline, whiten=False, rollouts=1), sentences(SMALL)
     played.moving.fill_(0.3)
     played.discriminator.output.weight.data.mul_(10)  # endings are worth very different rewards
     context = contexts(1, spec=SMALL)
@@ -114,7 +119,7 @@ def test_the_learned_baseline_minimises_its_squared_error_and_moves_nothing_else
 @pytest.mark.parametrize("share", [0.0, 0.25])
 def test_the_discriminators_loss(share):
     """Against the formula, with the fakes that the same random numbers draw."""
-    played, real = game(mismatched=share, discriminator_dropout=0.0), batch()
+    played, real = game(discriminator={"mismatched": share, "dropout": 0.0}), batch()
     torch.manual_seed(3)
     loss = played._discriminate(real, TURN)
     torch.manual_seed(3)
@@ -135,7 +140,7 @@ def test_a_constant_reward_is_one_for_every_token():
 
 
 def test_dropout_is_off_while_it_rewards_and_is_as_before_afterwards():
-    played, (context, ending) = game(dropout=0.9, discriminator_dropout=0.9).train(), batch()
+    played, (context, ending) = game(generator={"dropout": 0.9}, discriminator={"dropout": 0.9}).train(), batch()
     first, second = (played.score(context, ending) for _ in range(2))
     assert torch.equal(first, second)
     assert played.training
@@ -144,7 +149,7 @@ def test_dropout_is_off_while_it_rewards_and_is_as_before_afterwards():
 
 
 def test_the_likelihood_is_the_cross_entropy_of_the_human_ending():
-    played, real = game(dropout=0.0).eval(), batch()
+    played, real = game(generator={"dropout": 0.0}).eval(), batch()
     loss = played.likelihood(real, TURN).terms["nll"]
     total, count = 0.0, 0
     for context, ending in zip(real.context, real.ending, strict=True):
@@ -158,20 +163,28 @@ def test_the_likelihood_is_the_cross_entropy_of_the_human_ending():
 
 
 def test_the_plan_alternates_as_configured():
-    played = game(generator_steps=2, teacher_steps=3, discriminator_steps=4)
+    played = game(generator_steps=2, teacher_steps=3, discriminator={"steps": 4})
     moves = [(move.player, move.times) for move in played.stages()[2].moves]
     assert moves == [("generator", 2), ("generator", 3), ("discriminator", 4)]
     assert [move.player for move in game(teacher_steps=0).stages()[2].moves] == ["generator", "discriminator"]
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("rollouts", 0), ("dropout", 1.0), ("learning_rate", 0.0), ("mismatched", 1.0)]
+    ("group", "option", "value"),
+    [
+        ("game", "rollouts", 0),
+        ("game", "learning_rate", 0.0),
+        ("game", "baseline_decay", 1.0),
+        ("game.generator", "dropout", 1.0),
+        ("game.discriminator", "mismatched", 1.0),
+    ],
 )
-def test_numbers_that_cannot_be_are_refused(option, value):
-    with pytest.raises(UserError, match=f"game.{option} is {value}"):
-        Config(**{option: value})
+def test_numbers_that_cannot_be_are_refused(group, option, value):
+    made = {"game": Config, "game.generator": WriterConfig, "game.discriminator": StoryOpponentConfig}[group]
+    with pytest.raises(UserError, match=f"{group}.{option} is {value}"):
+        made(**{option: value})
 
 
 def test_an_unknown_generator_is_refused():
     with pytest.raises(UserError, match="'gru'"):
-        game(generator="gru")
+        game(generator={"kind": "gru"})

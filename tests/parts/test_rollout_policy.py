@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from tests.games.test_every_game import SPECS
+from textgan.game import Act, Loss, Move, Turn
 from textgan.networks.generators import GeneratorConfig, text_generator
-from textgan.parts.rollout_policy import RolloutPolicy
+from textgan.parts.rollout_policy import RolloutGameConfig, RolloutPolicy
 from textgan.policy_gradient import rollout_rewards
 from textgan.reproducibility import seed_everything
 from textgan.sampling import sample
@@ -22,7 +23,7 @@ def _generator(dropout: float = 0.0):
 
 def test_it_follows_the_generator_at_its_rate_and_never_moves_it():
     generator = _generator()
-    policy = RolloutPolicy(generator, rate=0.8, rollouts=1)
+    policy = RolloutPolicy(generator, RolloutGameConfig(rollout_rate=0.8, rollouts=1))
     before = generator.output.weight.detach().clone()
     with torch.no_grad():
         generator.output.weight += 1
@@ -36,7 +37,7 @@ def test_it_follows_the_generator_at_its_rate_and_never_moves_it():
 @pytest.mark.parametrize("rollouts", [1, 3])
 def test_rewards_are_those_of_its_own_rollouts_with_dropout_off(rollouts):
     generator = _generator(dropout=0.9).train()
-    policy = RolloutPolicy(generator, 0.8, rollouts, temperature=0.7).train()
+    policy = RolloutPolicy(generator, RolloutGameConfig(rollouts=rollouts, temperature=0.7)).train()
     tokens = sample(generator.eval(), SPEC, 6)
     seed_everything(1)
     found = policy.rewards(tokens, lambda rows: rows.sum(1).float())
@@ -44,3 +45,21 @@ def test_rewards_are_those_of_its_own_rollouts_with_dropout_off(rollouts):
     seed_everything(1)
     expected = rollout_rewards(generator, SPEC, tokens, lambda rows, _: rows.sum(1).float(), rollouts, 0.7)
     torch.testing.assert_close(found, expected)
+
+
+def test_it_becomes_the_generator_once_and_follows_every_step():
+    generator = _generator()
+    config = RolloutGameConfig(rollout_rate=0.5, generator_steps=3, rounds=4)
+    policy = RolloutPolicy(generator, config)
+    start, step = policy.moves(generator, config, lambda real, turn: Loss({}))
+    assert isinstance(start, Act)
+    assert isinstance(step, Move)
+    assert (start.every, step.player, step.times, step.clip) == (4, "generator", 3, config.clip)
+    with torch.no_grad():
+        generator.output.weight += 1
+    start.do(Turn("adversarial", 0, 0.0))
+    assert torch.equal(policy.network.output.weight, generator.output.weight)
+    with torch.no_grad():
+        generator.output.weight += 1
+    step.after()
+    torch.testing.assert_close(policy.network.output.weight, generator.output.weight - 0.5)

@@ -320,7 +320,7 @@ def tiny_transformer(folder: Path) -> str:
 def test_a_transformer_writes_endings_and_its_run_needs_nothing_else(tmp_path: Path) -> None:
     """From a config alone; the folder that it came from may be gone afterwards."""
     generator = tiny_transformer(tmp_path / "gpt")
-    options = {"game": {"generator": generator}, "data": {"limit": 200}, "evaluation": {"samples": 10}}
+    options = {"game": {"generator": {"kind": generator}}, "data": {"limit": 200}, "evaluation": {"samples": 10}}
     ender = StoryEnder.train(run=tmp_path / "run", tiny=True, **options)
     shutil.rmtree(tmp_path / "gpt")
     again = StoryEnder.from_pretrained(tmp_path / "run")

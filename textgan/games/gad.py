@@ -45,13 +45,13 @@ from textgan.networks.snapshot import Snapshot
 from textgan.networks.story_generator import WriterConfig
 from textgan.parts.experience import Experience
 from textgan.parts.reward_model import RewardedGame, RewardModel
-from textgan.parts.story_game import AnswerGameConfig
+from textgan.parts.story_game import WriterGameConfig
 from textgan.parts.text_game import Pretraining
 from textgan.policy_gradient import clipped_loss, group_advantages, kl_estimates, token_weights
 
 
 @dataclass(frozen=True)
-class Config(AnswerGameConfig):
+class Config(WriterGameConfig):
     """Generative adversarial distillation."""
 
     discriminator: ScorerConfig = ScorerConfig()

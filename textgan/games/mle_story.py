@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from torch.optim import Adam, Optimizer
 
 from textgan.data.spec import StorySpec
-from textgan.errors import check_above_zero, check_at_least, check_share
+from textgan.errors import check_above_zero, check_at_least
 from textgan.game import Move, Stage
-from textgan.networks.story_generator import story_generator
+from textgan.networks.story_generator import WriterConfig
 from textgan.parts.story_game import StoryGame
 
 
@@ -26,22 +26,10 @@ from textgan.parts.story_game import StoryGame
 class Config:
     """Maximum likelihood."""
 
-    generator: str = "lstm"
-    """lstm: a recurrent encoder-decoder. hf:PATH: the transformers model in the folder PATH, of its own sizes."""
+    generator: WriterConfig = WriterConfig()
+    """The writer's network."""
     lora: int = 0
     """Rank of the adapters that are all that is learned of a generator hf:PATH. 0: all its weights are."""
-    embedding: int = 128
-    """Width of the word embeddings, which the generator's encoder, decoder and output share."""
-    hidden: int = 256
-    """Units of the generator's LSTMs."""
-    layers: int = 1
-    """Layers of encoder and decoder."""
-    attention: bool = True
-    """Let the decoder look at every word of the context."""
-    copy: bool = True
-    """Let the decoder copy words of the context by its attention."""
-    dropout: float = 0.3
-    """Dropout on the generator's embeddings, between its layers and before its output, in [0, 1)."""
     batch_size: int = 64
     """Stories a step."""
     epochs: int = 12
@@ -52,13 +40,12 @@ class Config:
     """Largest gradient norm."""
 
     def __post_init__(self) -> None:
-        check_at_least(1, "game", self, "embedding", "hidden", "layers", "batch_size")
+        check_at_least(1, "game", self, "batch_size")
         check_at_least(0, "game", self, "epochs", "lora")
         check_above_zero("game", self, "learning_rate", "clip")
-        check_share("game", self, "dropout")
 
 
-TINY = Config(embedding=16, hidden=16, epochs=2, batch_size=32)
+TINY = Config(generator=WriterConfig(embedding=16, hidden=16), epochs=2, batch_size=32)
 
 
 class MLEStory(StoryGame):
@@ -66,19 +53,8 @@ class MLEStory(StoryGame):
 
     def __init__(self, config: Config, spec: StorySpec) -> None:
         super().__init__()
-        self.config, self.spec = config, spec
-        self.batch_size = config.batch_size
-        self.generator = story_generator(
-            config.generator,
-            spec,
-            config.embedding,
-            config.hidden,
-            config.layers,
-            config.dropout,
-            config.attention,
-            config.copy,
-            config.lora,
-        )
+        self.config, self.spec, self.batch_size = config, spec, config.batch_size
+        self.generator = config.generator.build(spec, config.lora)
 
     def optimizers(self) -> dict[str, Optimizer]:
         return {"generator": Adam(self.generator.learned(), lr=self.config.learning_rate)}

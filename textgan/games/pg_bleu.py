@@ -27,7 +27,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 import torch
@@ -35,16 +34,16 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from textgan.data.spec import TextSpec
-from textgan.errors import check_above_zero, check_at_least, check_share
-from textgan.game import Act, Loss, Move, Stage, Turn
+from textgan.errors import check_at_least
+from textgan.game import Loss, Stage, Turn
 from textgan.metrics import Sentences, bleu_per_sentence
 from textgan.networks.generators import GeneratorConfig
-from textgan.parts.rollout_policy import RolloutPolicy
-from textgan.parts.text_game import Pretraining, TextGame, TextGameConfig
+from textgan.parts.rollout_policy import RolloutGameConfig, RolloutPolicy
+from textgan.parts.text_game import Pretraining, TextGame
 
 
 @dataclass(frozen=True)
-class Config(TextGameConfig):
+class Config(RolloutGameConfig):
     """Policy gradient with BLEU as reward."""
 
     rounds: int = 40
@@ -61,20 +60,12 @@ class Config(TextGameConfig):
     """N: completions of each prefix."""
     rollout_rate: float = 0.0
     """Share that the roll-out policy keeps of itself when it follows the generator, in [0, 1)."""
-    temperature: float = 1.0
-    """Temperature at which sentences are drawn to be rewarded, and at which roll-outs are drawn."""
     reward: Literal["bleu", "constant"] = "bleu"
     """constant: every reward is 1, a control that shows what BLEU is worth."""
-    baseline: Literal["none", "batch"] = "batch"
-    """What is taken off a reward. none: the paper. batch: the mean reward of the other sentences at the position."""
-    whiten: bool = False
-    """Divide the rewards by their standard deviation over the batch."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_at_least(1, "game", self, "rollouts", "generator_steps", "order", "references")
-        check_above_zero("game", self, "temperature")
-        check_share("game", self, "rollout_rate")
+        check_at_least(1, "game", self, "order", "references")
 
 
 TINY = Config(
@@ -93,7 +84,7 @@ class PGBLEU(TextGame):
 
     def __init__(self, config: Config, spec: TextSpec) -> None:
         super().__init__(config, spec)
-        self.rollouts = RolloutPolicy(self.generator, config.rollout_rate, config.rollouts, config.temperature)
+        self.rollouts = RolloutPolicy(self.generator, config)
         size = min(config.references, spec.train_size)
         self.register_buffer("references", torch.zeros(size, spec.length, dtype=torch.int32))
         self.register_buffer("known", torch.zeros((), dtype=torch.int64))
@@ -107,11 +98,8 @@ class PGBLEU(TextGame):
 
     def stages(self) -> Sequence[Stage]:
         config = self.config
-        start = Act(lambda turn: self.rollouts.become(self.generator), every=max(1, config.rounds))
-        follow = partial(self.rollouts.follow, self.generator)
-        reinforce = Move("generator", self._reinforce, config.generator_steps, after=follow, clip=config.clip)
-        game = Stage("policy_gradient", config.rounds, [start, reinforce])
-        return [self.pretrain_generator(config.pretraining), game]
+        game = self.rollouts.moves(self.generator, config, self._reinforce)
+        return [self.pretrain_generator(config.pretraining), Stage("policy_gradient", config.rounds, game)]
 
     def likelihood(self, real: Tensor, turn: Turn) -> Loss:
         """Cross-entropy of real sentences, the first of which become references."""

@@ -28,7 +28,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 import torch
@@ -38,18 +37,18 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from textgan.data.spec import TextSpec
-from textgan.errors import check_above_zero, check_at_least, check_fields, check_share
-from textgan.game import Act, Loss, Move, Stage, Turn
+from textgan.errors import check_above_zero, check_at_least, check_fields
+from textgan.game import Loss, Stage, Turn
 from textgan.losses import accuracy
 from textgan.networks.generators import GeneratorConfig
 from textgan.networks.modes import evaluating
 from textgan.parts.opponent import TINY_OPPONENT, Opponent, OpponentConfig
-from textgan.parts.rollout_policy import RolloutPolicy
-from textgan.parts.text_game import Pretraining, TextGame, TextGameConfig
+from textgan.parts.rollout_policy import RolloutGameConfig, RolloutPolicy
+from textgan.parts.text_game import Pretraining, TextGame
 
 
 @dataclass(frozen=True)
-class Config(TextGameConfig):
+class Config(RolloutGameConfig):
     """RankGAN."""
 
     discriminator: OpponentConfig = OpponentConfig()
@@ -62,29 +61,16 @@ class Config(TextGameConfig):
     """|C|: sentences of a batch that each is ranked among."""
     gamma: float = 10.0
     """What the cosines are multiplied with."""
-    generator_steps: int = 2
-    """Policy-gradient steps a round."""
-    rollouts: int = 8
-    """N: completions of each prefix."""
-    rollout_rate: float = 0.8
-    """Share that the roll-out policy keeps of itself when it follows the generator, in [0, 1)."""
-    temperature: float = 1.0
-    """Temperature at which sentences are drawn to be rewarded, and at which roll-outs are drawn."""
     reward: Literal["discriminator", "constant"] = "discriminator"
     """constant: every reward is 1, a control that shows what the ranker is worth."""
     score: Literal["log_rank", "rank"] = "log_rank"
     """The reward: log R, the paper, or R."""
-    baseline: Literal["none", "batch"] = "batch"
-    """What is taken off a reward. none: the paper. batch: the mean reward of the other sentences at the position."""
-    whiten: bool = False
-    """Divide the rewards by their standard deviation over the batch."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_at_least(1, "game", self, "rollouts", "generator_steps", "features", "references", "comparison")
+        check_at_least(1, "game", self, "features", "references", "comparison")
         check_at_least(2, "game", self, "batch_size")
-        check_above_zero("game", self, "temperature", "gamma")
-        check_share("game", self, "rollout_rate")
+        check_above_zero("game", self, "gamma")
         check_fields("game.discriminator", self.discriminator, "standard", lambda loss: loss == "standard", "loss")
 
 
@@ -101,7 +87,7 @@ class RankGAN(TextGame):
 
     def __init__(self, config: Config, spec: TextSpec) -> None:
         super().__init__(config, spec)
-        self.rollouts = RolloutPolicy(self.generator, config.rollout_rate, config.rollouts, config.temperature)
+        self.rollouts = RolloutPolicy(self.generator, config)
         self.ranker = Ranker(config, spec)
 
     def optimizers(self) -> dict[str, Optimizer]:
@@ -113,13 +99,11 @@ class RankGAN(TextGame):
 
     def stages(self) -> Sequence[Stage]:
         config = self.config
-        start = Act(lambda turn: self.rollouts.become(self.generator), every=max(1, config.rounds))
-        follow = partial(self.rollouts.follow, self.generator)
-        reinforce = Move("generator", self._reinforce, config.generator_steps, after=follow, clip=config.clip)
+        moves = self.rollouts.moves(self.generator, config, self._reinforce)
         return [
             self.pretrain_generator(config.pretraining),
             self.ranker.pretrain(self._fakes),
-            Stage("adversarial", config.rounds, [start, reinforce, *self.ranker.moves(self._fakes)]),
+            Stage("adversarial", config.rounds, [*moves, *self.ranker.moves(self._fakes)]),
         ]
 
     def _fakes(self, n: int) -> Tensor:

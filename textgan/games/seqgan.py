@@ -23,47 +23,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 from torch import Tensor
 
 from textgan.data.spec import TextSpec
-from textgan.errors import check_above_zero, check_at_least, check_share
-from textgan.game import Act, Loss, Move, Stage, Turn
+from textgan.game import Loss, Stage, Turn
 from textgan.networks.generators import GeneratorConfig
 from textgan.parts.opponent import TINY_OPPONENT, OpponentConfig
 from textgan.parts.opponent_game import OpponentGame
-from textgan.parts.rollout_policy import RolloutPolicy
-from textgan.parts.text_game import Pretraining, TextGameConfig
+from textgan.parts.rollout_policy import RolloutGameConfig, RolloutPolicy
+from textgan.parts.text_game import Pretraining
 
 
 @dataclass(frozen=True)
-class Config(TextGameConfig):
+class Config(RolloutGameConfig):
     """SeqGAN."""
 
     discriminator: OpponentConfig = OpponentConfig()
     """Its network, its loss and how it learns."""
-    generator_steps: int = 2
-    """Policy-gradient steps a round."""
-    rollouts: int = 8
-    """N: completions of each prefix."""
-    rollout_rate: float = 0.8
-    """Share that the roll-out policy keeps of itself when it follows the generator, in [0, 1)."""
-    temperature: float = 1.0
-    """Temperature at which sentences are drawn to be rewarded, and at which roll-outs are drawn."""
     reward: Literal["discriminator", "constant"] = "discriminator"
     """constant: every reward is 1, a control that shows what the discriminator is worth."""
     baseline: Literal["none", "batch"] = "none"
     """What is taken off a reward. none: the paper. batch: the mean reward of the other sentences at the position."""
-    whiten: bool = False
-    """Divide the rewards by their standard deviation over the batch."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_at_least(1, "game", self, "rollouts", "generator_steps")
-        check_above_zero("game", self, "temperature")
-        check_share("game", self, "rollout_rate")
 
 
 TINY = Config(
@@ -79,21 +61,14 @@ class SeqGAN(OpponentGame):
 
     def __init__(self, config: Config, spec: TextSpec) -> None:
         super().__init__(config, spec)
-        self.rollouts = RolloutPolicy(self.generator, config.rollout_rate, config.rollouts, config.temperature)
+        self.rollouts = RolloutPolicy(self.generator, config)
 
     def stages(self) -> Sequence[Stage]:
-        config = self.config
-        start = Act(self._start_rollouts, every=max(1, config.rounds))
-        follow = partial(self.rollouts.follow, self.generator)
-        reinforce = Move("generator", self._reinforce, config.generator_steps, after=follow, clip=config.clip)
-        return self.after_pretraining(start, reinforce)
+        return self.after_pretraining(*self.rollouts.moves(self.generator, self.config, self._reinforce))
 
     def fakes(self, n: int) -> Tensor:
         """Sentences at the temperature of the game."""
         return self.sample(n, self.config.temperature)
-
-    def _start_rollouts(self, turn: Turn) -> None:
-        self.rollouts.become(self.generator)
 
     def _reinforce(self, real: Tensor, turn: Turn) -> Loss:
         config = self.config

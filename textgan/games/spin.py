@@ -35,12 +35,12 @@ from textgan.game import Act, Loss, Move, Stage, Turn
 from textgan.networks.modes import evaluating
 from textgan.networks.snapshot import Snapshot
 from textgan.networks.story_generator import WriterConfig
-from textgan.parts.story_game import AnswerGameConfig, StoryGame
+from textgan.parts.story_game import StoryGame, WriterGameConfig
 from textgan.parts.text_game import Pretraining
 
 
 @dataclass(frozen=True)
-class Config(AnswerGameConfig):
+class Config(WriterGameConfig):
     """Self-play fine-tuning."""
 
     iterations: int = 4

@@ -14,10 +14,10 @@ Steps of teacher forcing on human endings lie between the policy's own, so that 
 schedule: likelihood for the generator, then the discriminator on human against generated endings, then both in turn.
 
 Differs from the paper: attention and copying in the generator, matching in the discriminator (switches; the paper
-draws none of them), and shared word embeddings. Sizes, rates, the number
-of roll-outs, the share of teacher forcing and the baselines, which the paper does not say, are ours. A share of the
-discriminator's negatives are human endings of other stories (Reed et al., 2016), without which it need not look at the
-context; ``--game.mismatched 0`` is the paper. Completions are drawn by the generator itself, with dropout off.
+draws none of them), and shared word embeddings. Sizes, rates, the number of roll-outs, the share of teacher forcing and
+the baselines, which the paper does not say, are ours. A share of the discriminator's negatives are human endings of
+other stories (Reed et al., 2016), without which it need not look at the context; ``--game.discriminator.mismatched 0``
+is the paper. Completions are drawn by the generator itself, with dropout off.
 """
 
 from __future__ import annotations
@@ -32,59 +32,39 @@ from torch.optim import Adam, Optimizer
 
 from textgan.data.spec import StorySpec
 from textgan.data.stories import StoryBatch
-from textgan.errors import check_above_zero, check_at_least, check_share
+from textgan.errors import check_at_least, check_share
 from textgan.game import Loss, Move, Stage, Turn
-from textgan.losses import accuracy, discriminator_loss
 from textgan.networks.endings import EndingPolicy
-from textgan.networks.hierarchical import HierarchicalDiscriminator
 from textgan.networks.modes import evaluating
-from textgan.networks.story_generator import story_generator
-from textgan.parts.story_game import StoryGame
+from textgan.networks.story_generator import WriterConfig
+from textgan.parts.story_game import StoryGame, WriterGameConfig
+from textgan.parts.story_opponent import PLAYER, StoryOpponent, StoryOpponentConfig
+from textgan.parts.text_game import Pretraining
 from textgan.policy_gradient import advantages, reinforce_loss, rollout_rewards
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(WriterGameConfig):
     """Story endings by Seq2Seq + RL + GAN."""
 
-    generator: str = "lstm"
-    """lstm: a recurrent encoder-decoder. hf:PATH: the transformers model in the folder PATH, of its own sizes."""
-    embedding: int = 128
-    """Width of the word embeddings, which the generator's encoder, decoder and output share."""
-    hidden: int = 256
-    """Units of the generator's LSTMs."""
-    layers: int = 1
-    """Layers of encoder and decoder."""
-    attention: bool = True
-    """Let the decoder look at every word of the context."""
-    copy: bool = True
-    """Let the decoder copy words of the context by its attention."""
-    dropout: float = 0.3
-    """Dropout on the generator's embeddings, between its layers and before its output, in [0, 1)."""
+    pretraining: Pretraining = Pretraining(epochs=12, learning_rate=2e-3)
+    """Maximum likelihood before the game."""
+    discriminator: StoryOpponentConfig = StoryOpponentConfig()
+    """Its network, and how it learns."""
     batch_size: int = 64
     """Stories a step."""
+    learning_rate: float = 2e-4
+    """Adam's step size of the generator in the game."""
     clip: float = 5.0
-    """Largest norm of the generator's gradient."""
-
-    mle_epochs: int = 12
-    """Passes over the corpus by likelihood before the game."""
-    mle_learning_rate: float = 2e-3
-    """Adam's step size by likelihood."""
-
+    """Largest norm of a gradient."""
     rounds: int = 60
     """Adversarial rounds."""
     generator_steps: int = 1
     """Policy-gradient steps a round."""
     teacher_steps: int = 1
     """Steps of teacher forcing on human endings a round."""
-    discriminator_steps: int = 3
-    """Steps of the discriminator a round."""
-    learning_rate: float = 2e-4
-    """Adam's step size of the generator in the game."""
     rollouts: int = 5
     """N: completions of each prefix."""
-    temperature: float = 1.0
-    """Temperature at which endings are drawn to be rewarded, and at which roll-outs are drawn."""
     reward: Literal["discriminator", "constant"] = "discriminator"
     """constant: every reward is 1, a control that shows what the discriminator is worth."""
     baseline: Literal["none", "batch", "moving", "learned"] = "learned"
@@ -95,34 +75,16 @@ class Config:
     whiten: bool = True
     """Divide the rewards by their standard deviation over the batch."""
 
-    discriminator_embedding: int = 64
-    """Width of the discriminator's word embeddings."""
-    discriminator_hidden: int = 128
-    """Units of the discriminator's LSTMs."""
-    matching: bool = True
-    """Let the discriminator hold every word of the ending against the words of the context."""
-    discriminator_dropout: float = 0.1
-    """Dropout on the discriminator's embeddings, sentence vectors and representation, in [0, 1)."""
-    discriminator_learning_rate: float = 2e-3
-    """Adam's step size of the discriminator."""
-    discriminator_epochs: int = 6
-    """Passes over the corpus by the discriminator before the game."""
-    mismatched: float = 0.2
-    """Share of the discriminator's negatives that are human endings of other stories, in [0, 1)."""
-
     def __post_init__(self) -> None:
-        check_at_least(1, "game", self, "embedding", "hidden", "layers", "batch_size", "rollouts", "generator_steps")
-        check_at_least(1, "game", self, "discriminator_embedding", "discriminator_hidden")
-        check_at_least(0, "game", self, "mle_epochs", "rounds", "teacher_steps", "discriminator_steps")
-        check_at_least(0, "game", self, "discriminator_epochs")
-        check_above_zero("game", self, "clip", "mle_learning_rate", "learning_rate", "temperature")
-        check_above_zero("game", self, "discriminator_learning_rate")
-        check_share("game", self, "dropout", "baseline_decay", "discriminator_dropout", "mismatched")
+        super().__post_init__()
+        check_at_least(1, "game", self, "rollouts", "generator_steps")
+        check_at_least(0, "game", self, "rounds", "teacher_steps")
+        check_share("game", self, "baseline_decay")
 
 
 TINY = Config(
-    embedding=16, hidden=16, batch_size=32, mle_epochs=1, rounds=2, rollouts=2, discriminator_embedding=16,
-    discriminator_hidden=16, discriminator_epochs=1,
+    generator=WriterConfig(embedding=16, hidden=16), pretraining=Pretraining(epochs=1, learning_rate=2e-3),
+    discriminator=StoryOpponentConfig(embedding=16, hidden=16, epochs=1), batch_size=32, rounds=2, rollouts=2,
 )  # fmt: skip
 
 
@@ -133,58 +95,39 @@ class StoryEnding(StoryGame):
 
     def __init__(self, config: Config, spec: StorySpec) -> None:
         super().__init__()
-        self.config, self.spec = config, spec
-        self.batch_size = config.batch_size
-        self.generator = story_generator(
-            config.generator,
-            spec,
-            config.embedding,
-            config.hidden,
-            config.layers,
-            config.dropout,
-            config.attention,
-            config.copy,
-        )
-        self.discriminator = HierarchicalDiscriminator(
-            spec,
-            config.discriminator_embedding,
-            config.discriminator_hidden,
-            config.discriminator_dropout,
-            config.matching,
-        )
+        self.config, self.spec, self.batch_size = config, spec, config.batch_size
+        self.generator = config.generator.build(spec, config.lora)
+        self.discriminator = StoryOpponent(config.discriminator, spec)
         self.value = nn.Linear(self.generator.hidden_size, 1) if config.baseline == "learned" else None
         self.register_buffer("moving", torch.zeros(spec.length))
 
     def optimizers(self) -> dict[str, Optimizer]:
         config = self.config
-        players = [{"params": list(self.generator.parameters()), "lr": config.learning_rate}]
+        players = [{"params": list(self.generator.learned()), "lr": config.learning_rate}]
         if self.value is not None:
-            players.append({"params": list(self.value.parameters()), "lr": config.mle_learning_rate})
+            players.append({"params": list(self.value.parameters()), "lr": config.pretraining.learning_rate})
         return {
-            "generator_mle": Adam(self.generator.parameters(), lr=config.mle_learning_rate),
+            **self.pretraining_optimizer(config.pretraining),
             "generator": Adam(players),
-            "discriminator": Adam(self.discriminator.parameters(), lr=config.discriminator_learning_rate),
+            **self.discriminator.optimizer(),
         }
 
     def stages(self) -> Sequence[Stage]:
-        config = self.config
-        pretrain = Move("generator_mle", self.likelihood, self.epoch, clip=config.clip)
+        config, opponent = self.config, self.config.discriminator
         reinforce = Move("generator", self._reinforce, config.generator_steps, clip=config.clip)
         teach = Move("generator", self.likelihood, config.teacher_steps, clip=config.clip)
-        discriminate = Move("discriminator", self._discriminate, config.discriminator_steps, clip=config.clip)
-        first = Move("discriminator", self._discriminate, self.epoch, clip=config.clip)
+        discriminate = Move(PLAYER, self._discriminate, opponent.steps, clip=config.clip)
+        first = Move(PLAYER, self._discriminate, self.epoch, clip=config.clip)
         moves = [move for move in (reinforce, teach, discriminate) if move.times]
         return [
-            Stage("pretrain_generator", config.mle_epochs, [pretrain]),
-            Stage("pretrain_discriminator", config.discriminator_epochs, [first]),
+            self.pretrain_generator(config.pretraining),
+            Stage("pretrain_discriminator", opponent.epochs, [first]),
             Stage("adversarial", config.rounds, moves),
         ]
 
     def score(self, context: Tensor, tokens: Tensor) -> Tensor:
         """The discriminator's probability ``(n,)`` that endings ``(n, T)``, n / B of each context, are human."""
-        with evaluating(self.discriminator):
-            story = self.discriminator.read(context).times(len(tokens) // len(context))
-            return self.discriminator(story, tokens).sigmoid()
+        return self.discriminator.reward(context, tokens)
 
     def rewards(self, context: Tensor, tokens: Tensor, rollouts: int, temperature: float = 1.0) -> Tensor:
         """Q of each token ``(n, T)`` of endings of which there are n / B of each context; 0 at padding."""
@@ -237,16 +180,4 @@ class StoryEnding(StoryGame):
         return config.baseline, {}
 
     def _discriminate(self, real: StoryBatch, turn: Turn) -> Loss:
-        fake = self.sample(len(real.context), real.context, self.config.temperature)
-        story = self.discriminator.read(real.context)
-        human = self.discriminator(story, real.ending)
-        generated = self.discriminator(story, fake)
-        real_loss, fake_loss = discriminator_loss(human, generated)
-        share = self.config.mismatched
-        terms = {"real": real_loss / 2, "fake": (1 - share) * fake_loss / 2}
-        info = {"accuracy": accuracy(human, generated)}
-        if share:
-            other = self.discriminator(story, real.ending.roll(1, 0))
-            terms["mismatched"] = share * discriminator_loss(human, other)[1] / 2
-            info["mismatched_accuracy"] = accuracy(human, other)
-        return Loss(terms, info)
+        return self.discriminator.loss(real, self.sample(len(real.context), real.context, self.config.temperature))

@@ -39,13 +39,13 @@ from textgan.networks.modes import evaluating
 from textgan.networks.story_generator import WriterConfig
 from textgan.parts.experience import Experience
 from textgan.parts.reward_model import RewardedGame, RewardModel
-from textgan.parts.story_game import AnswerGameConfig
+from textgan.parts.story_game import WriterGameConfig
 from textgan.parts.text_game import Pretraining
 from textgan.policy_gradient import clipped_loss, group_advantages
 
 
 @dataclass(frozen=True)
-class Config(AnswerGameConfig):
+class Config(WriterGameConfig):
     """Generative adversarial imitation learning."""
 
     discriminator: ScorerConfig = ScorerConfig()

@@ -36,34 +36,19 @@ class WriterConfig:
         check_share("game.generator", self, "dropout")
 
     def build(self, spec: StorySpec, lora: int = 0) -> StoryGenerator:
-        """The network; for `lora` see `story_generator`."""
-        return story_generator(
-            self.kind, spec, self.embedding, self.hidden, self.layers, self.dropout, self.attention, self.copy, lora
+        """The network. With `lora` above 0 adapters of that rank are all that is learned of a transformers model.
+
+        Raises UserError for another kind, and for adapters of what is no transformers model.
+        """
+        kind = self.kind
+        if lora and not kind.startswith(PRETRAINED):
+            raise UserError(f"game.lora is {lora}; it must be 0 where the generator is {kind}, not {PRETRAINED}PATH")
+        if kind == "lstm":
+            return Seq2Seq(spec, self.embedding, self.hidden, self.layers, self.dropout, self.attention, self.copy)
+        if kind.startswith(PRETRAINED):
+            from textgan.networks.pretrained import PretrainedGenerator  # transformers takes seconds to import
+
+            return PretrainedGenerator(spec, kind.removeprefix(PRETRAINED), lora)
+        raise UserError(
+            f"game.generator.kind is {kind!r}; it must be lstm, or {PRETRAINED}PATH with the folder of a model"
         )
-
-
-def story_generator(
-    kind: str,
-    spec: StorySpec,
-    embedding: int,
-    hidden: int,
-    layers: int,
-    dropout: float,
-    attention: bool,
-    copy: bool,
-    lora: int = 0,
-) -> StoryGenerator:
-    """``"lstm"``, or ``"hf:PATH"``, the model in the local folder PATH, which has sizes of its own.
-
-    With `lora` above 0 adapters of that rank are all that is learned of the model.
-    Raises UserError for another kind, and for adapters of what is no transformers model.
-    """
-    if lora and not kind.startswith(PRETRAINED):
-        raise UserError(f"game.lora is {lora}; it must be 0 where the generator is {kind}, not {PRETRAINED}PATH")
-    if kind == "lstm":
-        return Seq2Seq(spec, embedding, hidden, layers, dropout, attention, copy)
-    if kind.startswith(PRETRAINED):
-        from textgan.networks.pretrained import PretrainedGenerator  # transformers takes seconds to import
-
-        return PretrainedGenerator(spec, kind.removeprefix(PRETRAINED), lora)
-    raise UserError(f"game.generator is {kind!r}; it must be lstm, or {PRETRAINED}PATH with the folder of a model")

@@ -21,8 +21,8 @@ from textgan.sampling import sample
 
 
 @dataclass(frozen=True)
-class AnswerGameConfig:
-    """What the options of games begin with that adapt a writer to prompts with answers."""
+class WriterGameConfig:
+    """What the options of games begin with whose writer ends stories or answers prompts."""
 
     generator: WriterConfig = WriterConfig()
     """The writer's network."""
@@ -31,13 +31,13 @@ class AnswerGameConfig:
     pretraining: Pretraining = Pretraining(epochs=8, learning_rate=2e-3)
     """Maximum likelihood before the game."""
     batch_size: int = 32
-    """Prompts a step."""
+    """Contexts a step."""
     learning_rate: float = 5e-5
     """Adam's step size of the writer in the game."""
     clip: float = 1.0
     """Largest norm of a gradient."""
     temperature: float = 1.0
-    """Temperature at which answers are drawn in the game."""
+    """Temperature at which answers are drawn in the game, and at which roll-outs are."""
 
     def __post_init__(self) -> None:
         check_at_least(1, "game", self, "batch_size")
