@@ -182,8 +182,12 @@ def job(command: Command, corpus: str, spec: str, held_out: str | None, system: 
     if system == BASELINE:
         options["game"]["epochs"] = command.mle_epochs
         return Job(corpus, system, seed, _flags(name, options, folder), folder)
-    needs = None
-    if name == BASELINE or set_budget(options, command, name, baseline_options(command, corpus)):
+    needs, likelihood = None, baseline_options(command, corpus)
+    if name == BASELINE:  # goes on, or is one of another size
+        starts_from_baseline = _config(registry.find(name), options).generator == likelihood.generator
+    else:
+        starts_from_baseline = set_budget(options, command, name, likelihood)
+    if starts_from_baseline:
         needs, options["init"] = baseline, str(baseline)
     return Job(corpus, system, seed, _flags(name, options, folder), folder, needs)
 

@@ -54,6 +54,15 @@ def test_a_game_of_the_same_generator_starts_from_the_likelihood_model(script: M
     assert flags["--game.pretraining.epochs"] == "0"
 
 
+def test_likelihood_goes_on_from_itself_unless_it_is_of_another_size(script: ModuleType) -> None:
+    job, flags = run_of(script, "mle+epochs=2")
+    assert job.needs is not None
+    assert (flags["--init"], flags["--game.epochs"]) == (str(job.needs), "2")
+    job, flags = run_of(script, "large:mle+generator.hidden=96")
+    assert job.needs is None
+    assert "--init" not in flags
+
+
 def test_one_with_a_generator_of_its_own_learns_by_likelihood_first(script: ModuleType) -> None:
     job, flags = run_of(script, "relgan")
     assert job.needs is None
