@@ -168,8 +168,8 @@ def as_text(values: Sequence[float], digits: int = 3) -> str:
 
 
 def as_json(rows: Iterable[Row]) -> str:
-    """Every number of every seed, with its signature."""
-    return json.dumps([vars(row) for row in rows], indent=1, ensure_ascii=False) + "\n"
+    """Every number of every seed, with its signature; a row a line."""
+    return "[\n" + ",\n".join(json.dumps(vars(row), ensure_ascii=False) for row in rows) + "\n]\n"
 
 
 def from_json(text: str) -> list[Row]:

@@ -16,7 +16,7 @@ from textgan.data.settings import DataConfig
 from textgan.data.stories import StoryCorpus
 from textgan.errors import UserError
 from textgan.evaluation import EvaluationConfig, evaluation_of
-from textgan.evaluation.embedded import Embedded
+from textgan.evaluation.embedded import Embedded, spread
 from textgan.game import Game
 from textgan.metrics import KneserNey, embedding_scores, forward_perplexity, reverse_perplexity
 from textgan.networks.sentence_encoder import SentenceEncoder
@@ -134,6 +134,51 @@ def test_in_training_nothing_is_encoded_before_the_end_of_a_stage(
     assert cold["scores"].keys() >= PERPLEXITIES
     assert not cold["scores"].keys() & EMBEDDING
     assert len(encoded) == 1
+
+
+class TestOracle:
+    """Where the true density is known."""
+
+    @pytest.fixture
+    def oracle_corpus(self) -> OracleCorpus:
+        return OracleCorpus(Oracle.seeded(0, vocab_size=20, hidden=4, length=5), "seeded with 0", 30, 30, seed=0)
+
+    def test_nll_oracle_needs_no_density_of_the_game(self, oracle_corpus: OracleCorpus) -> None:
+        class Mute(Game):
+            def sample(self, n: int, temperature: float = 1.0) -> Tensor:
+                return oracle_corpus.train.tokens(n)
+
+        scores = evaluation_of(oracle_corpus, config()).test_scores(Mute())
+        assert scores["nll-oracle"].value == pytest.approx(oracle_corpus.oracle.nll(oracle_corpus.train.tokens(20)))
+        assert not scores.keys() & {"nll-test", "kl-oracle-model", "kl-model-oracle"}
+
+    def test_both_divergences_of_a_game_that_is_the_oracle_at_another_temperature(
+        self, oracle_corpus: OracleCorpus
+    ) -> None:
+        oracle = oracle_corpus.oracle
+
+        class Warm(Game):
+            def __init__(self) -> None:
+                super().__init__()
+                self.network = oracle
+
+            def sample(self, n: int, temperature: float = 1.0) -> Tensor:
+                return oracle_corpus.train.tokens(n)
+
+            def log_probs(self, tokens: Tensor, temperature: float = 1.0) -> Tensor:
+                return oracle.log_probs(tokens, 2.0 * temperature)
+
+        scores = evaluation_of(oracle_corpus, config()).test_scores(Warm())
+        real, drawn = oracle_corpus.test.tokens(24), oracle_corpus.train.tokens(20)
+        on_real, on_drawn = ((oracle.log_probs(x) - oracle.log_probs(x, 2.0)).mean().item() for x in (real, drawn))
+        assert scores["kl-oracle-model"].value == pytest.approx(on_real, abs=1e-6)
+        assert scores["kl-model-oracle"].value == pytest.approx(-on_drawn, abs=1e-6)
+
+    def test_the_controls_have_it_too(self, oracle_corpus: OracleCorpus) -> None:
+        controls = evaluation_of(oracle_corpus, config()).controls()
+        real = torch.tensor(spread(oracle_corpus.valid.tokens(24).tolist(), 20))
+        assert controls["real"]["nll-oracle"].value == pytest.approx(oracle_corpus.oracle.nll(real))
+        assert controls["real"]["nll-oracle"].value < controls["random"]["nll-oracle"].value
 
 
 class TestRefusals:

@@ -1,8 +1,8 @@
 """Sentences, held against held-out sentences.
 
-A game that gives log-probabilities is asked for those of the held-out sentences; where the true density is known (the
-oracle), both Kullback-Leibler divergences are exact. At the end of a stage n-gram models judge samples and real text by
-one another, and where an encoder is chosen both are compared as clouds of vectors.
+A game that gives log-probabilities is asked for those of the held-out sentences. Where the true density is known (the
+oracle), so is that of every sample, and both Kullback-Leibler divergences are exact. At the end of a stage n-gram models
+judge samples and real text by one another, and where an encoder is chosen both are compared as clouds of vectors.
 """
 
 from __future__ import annotations
@@ -81,9 +81,10 @@ class TextEvaluation:
         """Scores that frame every table: real held-out sentences, and words drawn at random from real text."""
         real = spread(self._valid, self._config.final_samples)
         random = words_at_random(self._valid, real)
-        tokenizer = self._corpus.tokenizer.signature
+        tokenizer, oracle = self._corpus.tokenizer.signature, self._oracle
         return {
             name: text_scores(sentences, self._references["test"], tokenizer=tokenizer)
+            | (_nll_oracle(oracle.log_prob(torch.tensor(sentences)), self._spec) if oracle is not None else {})
             | self._perplexities(sentences)
             | self._embedding_scores(sentences)
             for name, sentences in (("real", real), ("random", random))
@@ -160,6 +161,10 @@ class TextEvaluation:
         sentences = _sentences(drawn, self._spec)
         scores = text_scores(sentences, self._references[split], tokenizer=tokenizer)
         scores["novelty"] = novelty_of_hashes(sentence_hashes(drawn.cpu(), self._spec.pad), self._train, tokenizer)
+        oracle = self._oracle
+        if oracle is not None:
+            log_p = oracle.log_prob(drawn.cpu())
+            scores |= _nll_oracle(log_p, self._spec)
         if isinstance(game, HasLikelihood):
             limit = limit or self._config.references
             real = getattr(self._corpus, split).tokens(limit)
@@ -167,9 +172,14 @@ class TextEvaluation:
             nll = f"nll-{split}"
             scores[nll] = nll_per_token(log_probs, real != self._spec.pad, nll)
             scores[f"ppl-{split}"] = perplexity(scores[nll])
-            if isinstance(self._corpus, OracleCorpus):
-                on_real = self._oracle_on(split, limit), log_probs.sum(1)
-                scores |= self._divergences(self._corpus.oracle, game, on_real, drawn.cpu(), temperature)
+            if oracle is not None:  # both densities are known: both divergences are exact but for the sample
+                scores |= kl_both_ways(
+                    log_p_x=self._oracle_on(split, limit),
+                    log_q_x=log_probs.sum(1),
+                    log_p_y=log_p,
+                    log_q_y=_log_probs(game, drawn.cpu(), temperature).sum(1),
+                    length=self._spec.length,
+                )
         if split == "test":
             scores |= self._perplexities(sentences)
         if embed:
@@ -207,27 +217,17 @@ class TextEvaluation:
         """As people write them, the real ones like the generated ones: from their tokens."""
         return [self._corpus.tokenizer.detokenize(ids) for ids in sentences]
 
+    @property
+    def _oracle(self) -> Oracle | None:
+        """The true density, where it is known."""
+        return self._corpus.oracle if isinstance(self._corpus, OracleCorpus) else None
+
     def _oracle_on(self, split: str, limit: int | None) -> Tensor:
         """log p of the first sentences of a split under the oracle that they are from; computed once."""
         if (split, limit) not in self._known:
-            assert isinstance(self._corpus, OracleCorpus)
-            real = getattr(self._corpus, split).tokens(limit)
-            self._known[split, limit] = self._corpus.oracle.log_prob(real)
+            assert self._oracle is not None
+            self._known[split, limit] = self._oracle.log_prob(getattr(self._corpus, split).tokens(limit))
         return self._known[split, limit]
-
-    def _divergences(
-        self, oracle: Oracle, game: HasLikelihood, on_real: tuple[Tensor, Tensor], drawn: Tensor, temperature: float
-    ) -> Scores:
-        """NLL_oracle and both KL directions: exact densities on samples of the oracle and of the game.
-
-        `on_real` are the log-probabilities of the oracle's samples, under itself and under the game.
-        """
-        log_p_x, log_q_x = on_real
-        log_p_y, log_q_y = oracle.log_prob(drawn), _log_probs(game, drawn, temperature).sum(1)
-        scores = kl_both_ways(log_p_x, log_q_x, log_p_y, log_q_y, self._spec.length)
-        per_token = log_p_y[:, None] / self._spec.length
-        scores["nll-oracle"] = nll_per_token(per_token, torch.ones_like(per_token, dtype=torch.bool), "nll-oracle")
-        return scores
 
 
 def words_at_random(sentences: Sequence[Sequence[int]], like: Sequence[Sequence[int]]) -> list[list[int]]:
@@ -242,6 +242,12 @@ def _log_probs(game: HasLikelihood, tokens: Tensor, temperature: float) -> Tenso
     with torch.no_grad():
         parts = [game.log_probs(part.to(device), temperature).float().cpu() for part in tokens.split(ROWS)]
     return torch.cat(parts)
+
+
+def _nll_oracle(log_p: Tensor, spec: TextSpec) -> Scores:
+    """NLL_oracle of sentences of the oracle's length, from their log-probabilities under it."""
+    per_token = log_p[:, None] / spec.length
+    return {"nll-oracle": nll_per_token(per_token, torch.ones_like(per_token, dtype=torch.bool), "nll-oracle")}
 
 
 def _sentences(tokens: Tensor, spec: TextSpec) -> list[list[int]]:
