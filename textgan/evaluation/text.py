@@ -1,8 +1,8 @@
 """Sentences, held against held-out sentences.
 
 A game that gives log-probabilities is asked for those of the held-out sentences. Where the true density is known (the
-oracle), so is that of every sample, and both Kullback-Leibler divergences are exact. At the end of a stage n-gram models
-judge samples and real text by one another, and where an encoder is chosen both are compared as clouds of vectors.
+oracle), so is that of every sample, and both Kullback-Leibler divergences are exact. At the end of a stage n-gram
+models judge samples and real text by one another; where an encoder is chosen, both are compared as clouds of vectors.
 """
 
 from __future__ import annotations
