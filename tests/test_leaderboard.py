@@ -12,7 +12,7 @@ from scipy import stats
 
 from textgan.errors import UserError
 from textgan.leaderboard import Row, as_json, as_text, beside, collect, curve_at, from_json, interval
-from textgan.leaderboard_page import Published, columns, markdown, outside, page
+from textgan.leaderboard_page import Published, columns, markdown, outside, page, planes
 
 NOTHING = Published({})
 
@@ -138,6 +138,18 @@ def test_the_page_marks_what_is_outside_and_draws_the_plane(results):
     assert html.count('class=" outside"') == 1
     assert "<svg" in good
     assert "mle by temperature" in html
+
+
+def test_the_neighbourhood_of_the_baseline_is_drawn_once_more(results: Path) -> None:
+    rows = collect(results, "mle")
+    both, near = planes(rows, "mle")
+    assert (both.title, near.title) == (
+        "kl-oracle-model against kl-model-oracle", "kl-oracle-model against kl-model-oracle, near mle",
+    )  # fmt: skip
+    assert "bad" in both.svg
+    assert "good: (2.3, 2.01)" in near.svg
+    assert "bad" not in near.svg  # 0.5 away, where temperature 0.8 is 0.2 away
+    assert len(planes([row for row in rows if row.system != "bad"], "mle")) == 1
 
 
 def test_earlier_rows_stand_beside_the_new_ones_but_not_in_their_place(results: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from textgan.drawing import Line, plane, style
 from textgan.figures import PLANES, Figure
@@ -74,25 +75,51 @@ def outside(rows: Sequence[Row]) -> list[Row]:
 
 
 def planes(rows: Sequence[Row], baseline: str) -> list[Figure]:
-    """Quality against diversity: the tempered baseline as a curve, every other system a named point."""
+    """Quality against diversity: the tempered baseline as a curve, every other system a named point.
+
+    Where systems lie both near the baseline and far from it, its neighbourhood is drawn once more by itself.
+    """
     found = []
     for x, y, better in reversed(PLANES):  # divergences, where there are any, first
         drawn = [row for row in rows if {x, y} <= row.values.keys()]
         real = [_point(row, x, y) for row in drawn if row.system == "real"]
         curve = sorted((row for row in drawn if row.system == baseline), key=lambda row: row.temperature or 1.0)
-        lines = []
-        if curve:
-            points = [_point(row, x, y) for row in curve]
-            notes = [f"{row.temperature:g}" for row in curve]
-            xs, ys = [point[0] for point in points], [point[1] for point in points]
-            lines.append(Line(f"{baseline} by temperature", style(0), xs, ys, notes))
         others = [row for row in drawn if row.system not in (baseline, "real", "random") and row.temperature == 1.0]
-        for i, row in enumerate(others):
-            point = _point(row, x, y)
-            lines.append(Line(row.label, style(1 + i), point[:1], point[1:], [row.label]))
-        if others:
-            found.append(Figure(f"{y} against {x}", better, plane(x, y, lines, [], real)))
+        if not others:
+            continue
+        found.append(Figure(f"{y} against {x}", better, _plane(x, y, curve, others, real)))
+        close = _neighbours([*curve, *others], curve, x, y)
+        if 0 < sum(row in close for row in others) < len(others):
+            near = [[row for row in some if row in close] for some in (curve, others)]
+            found.append(Figure(f"{y} against {x}, near {baseline}", better, _plane(x, y, *near, [])))
     return found
+
+
+def _plane(x: str, y: str, curve: Sequence[Row], others: Sequence[Row], real: Sequence[tuple[float, float]]) -> Markup:
+    lines = []
+    if curve:
+        points = [_point(row, x, y) for row in curve]
+        notes = [f"{row.temperature:g}" for row in curve]
+        xs, ys = [point[0] for point in points], [point[1] for point in points]
+        lines.append(Line(f"{curve[0].system} by temperature", style(0), xs, ys, notes))
+    for i, row in enumerate(others):
+        point = _point(row, x, y)
+        lines.append(Line(row.label, style(1 + i), point[:1], point[1:], [row.label]))
+    return plane(x, y, lines, [], real)
+
+
+def _neighbours(rows: Sequence[Row], curve: Sequence[Row], x: str, y: str) -> list[Row]:
+    """The rows that lie no further from the baseline at temperature 1, in either metric, than it does at 0.8."""
+    at = {row.temperature: _point(row, x, y) for row in curve}
+    if not {1.0, 0.8} <= at.keys():
+        return []
+    reach = [abs(a - b) for a, b in zip(at[1.0], at[0.8], strict=True)]
+    points = [_point(row, x, y) for row in rows]
+    return [
+        row
+        for row, point in zip(rows, points, strict=True)
+        if all(abs(a - b) <= far for a, b, far in zip(point, at[1.0], reach, strict=True))
+    ]
 
 
 def page(rows: Sequence[Row], published: Published, baseline: str, title: str, command: str) -> str:
