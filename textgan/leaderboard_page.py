@@ -90,8 +90,9 @@ def planes(rows: Sequence[Row], baseline: str) -> list[Figure]:
         found.append(Figure(f"{y} against {x}", better, _plane(x, y, curve, others, real)))
         close = _neighbours([*curve, *others], curve, x, y)
         if 0 < sum(row in close for row in others) < len(others):
-            near = [[row for row in some if row in close] for some in (curve, others)]
-            found.append(Figure(f"{y} against {x}, near {baseline}", better, _plane(x, y, *near, [])))
+            near_curve, near_others = ([row for row in some if row in close] for some in (curve, others))
+            drawing = _plane(x, y, near_curve, near_others, [])
+            found.append(Figure(f"{y} against {x}, near {baseline}", better, drawing))
     return found
 
 
