@@ -39,6 +39,7 @@ from textgan.game import Move
 from textgan.leaderboard import as_json, beside, collect, from_json
 from textgan.leaderboard_page import Published, markdown, page
 from textgan.resources import project_folder
+from textgan.signals import SignalFlag
 
 PUBLISHED = Path(__file__).with_name("published.yaml")
 BASELINE = "mle"
@@ -280,34 +281,37 @@ def _flags(name: str, options: dict[str, Any], folder: Path) -> list[str]:
 def play(todo: Sequence[Job], at_once: int) -> list[Job]:
     """Run every job that is not done, so many processes at a time; the ones that failed.
 
-    A job waits for the run that it starts from. Interruption is passed on to the runs, which then save themselves.
+    A job waits for the run that it starts from. A signal to stop is passed on to the runs, which then save themselves.
     """
     waiting = [job for job in todo if not job.is_done]
     running: dict[subprocess.Popen[bytes], tuple[Job, float]] = {}
     failed: list[Job] = []
     count = len(waiting)
     threads = str(max(1, (os.cpu_count() or 1) // at_once))
-    try:
-        while waiting or running:
-            ready = [job for job in waiting if job.needs is None or (job.needs / "model.safetensors").exists()]
-            for job in ready[: at_once - len(running)]:
-                waiting.remove(job)
-                running[_start(job, threads)] = job, time.monotonic()
-            if not running:
-                return failed + waiting
-            for process in [process for process in running if process.poll() is not None]:
-                job, started = running.pop(process)
-                ended = process.returncode in (0, COLLAPSED) and job.is_done
-                failed += [] if ended else [job]
-                done = count - len(waiting) - len(running)
-                outcome = "done" if ended else f"FAILED ({process.returncode})"
-                print(f"{done}/{count}  {job.folder}  {time.monotonic() - started:.0f} s  {outcome}", flush=True)
-            time.sleep(0.2)
-    finally:
-        for process in running:
-            process.terminate()
-        for process in running:
-            process.wait()
+    with SignalFlag() as signals:
+        try:
+            while (waiting or running) and signals.received is None:
+                ready = [job for job in waiting if job.needs is None or (job.needs / "model.safetensors").exists()]
+                for job in ready[: at_once - len(running)]:
+                    waiting.remove(job)
+                    running[_start(job, threads)] = job, time.monotonic()
+                if not running:
+                    return failed + waiting
+                for process in [process for process in running if process.poll() is not None]:
+                    job, started = running.pop(process)
+                    ended = process.returncode in (0, COLLAPSED) and job.is_done
+                    failed += [] if ended else [job]
+                    done = count - len(waiting) - len(running)
+                    outcome = "done" if ended else f"FAILED ({process.returncode})"
+                    print(f"{done}/{count}  {job.folder}  {time.monotonic() - started:.0f} s  {outcome}", flush=True)
+                time.sleep(0.2)
+        finally:
+            for process in running:
+                process.terminate()
+            for process in running:
+                process.wait()
+    if signals.received is not None:
+        raise SystemExit(128 + signals.received)
     return failed
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
@@ -85,3 +89,30 @@ def test_every_run_of_a_seed_is_measured_alike_and_likelihood_over_temperatures(
         assert flags[f"--evaluation.{name}"] == of_likelihood[f"--evaluation.{name}"]
     temperatures = likelihood.flags[likelihood.flags.index("--evaluation.temperatures") + 1 :]
     assert {"0.4", "0.8", "1.2"} <= set(temperatures)
+
+
+def test_a_signal_stops_the_runs_which_save_themselves_and_may_go_on(script: ModuleType, corpus_file: Path) -> None:
+    """In a process of its own: the signal is sent to it alone."""
+    with TemporaryDirectory() as out:
+        options = [
+            "--corpora",
+            f"animals={corpus_file}",
+            "--out",
+            out,
+            "--seeds",
+            "0",
+            "--systems",
+            "mle",
+            "--jobs",
+            "1",
+        ]
+        line = [sys.executable, str(FILE), *options, "--mle-epochs", "100000"]
+        process = subprocess.Popen(line, stderr=subprocess.DEVNULL)
+        folder = Path(out) / "animals" / "mle-0"
+        while not (folder / "metrics.jsonl").exists():
+            assert process.poll() is None
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 143
+        assert any((folder / "checkpoints").iterdir())
+        assert "stopped by signal 15" in (folder / "metrics.jsonl").read_text()
