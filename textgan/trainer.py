@@ -26,6 +26,7 @@ from textgan.checkpoint import CheckpointStore
 from textgan.collapse import CollapseConfig, Collapsed, CollapseWatch
 from textgan.errors import UserError, check_at_least, check_share
 from textgan.game import Act, Game, Move, Place, Turn, walk
+from textgan.precision import bfloat16
 from textgan.progress import Progress
 from textgan.recovery import Learned, Recovery
 from textgan.reproducibility import forked_rng, restore_rng, rng_state
@@ -228,7 +229,7 @@ class Trainer:
         values: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.device))
         batch = _to(self._batches.next(self.game.batch_size), self.device)
         for part, share in _split(batch, self._config.micro_batch):
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self._config.precision == "bf16"):
+            with bfloat16(self.device, self._config.precision == "bf16"):
                 loss = move.loss(part, turn)
             (share * torch.stack([term.float() for term in loss.terms.values()]).sum()).backward()
             for name, value in {**loss.terms, **loss.info}.items():

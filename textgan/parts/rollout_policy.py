@@ -56,9 +56,14 @@ class RolloutPolicy(nn.Module):
         self, generator: TextGenerator, config: RolloutGameConfig, loss: Callable[[Any, Turn], Loss]
     ) -> list[Act | Move]:
         """At the game's start phi <- theta; then the generator's steps, each followed."""
+
+        def start_rollouts(turn: Turn) -> None:
+            self.become(generator)
+
+        follow = partial(self.follow, generator)
         return [
-            Act(lambda turn: self.become(generator), every=max(1, config.rounds)),
-            Move("generator", loss, config.generator_steps, after=partial(self.follow, generator), clip=config.clip),
+            Act(start_rollouts, every=max(1, config.rounds)),
+            Move("generator", loss, config.generator_steps, after=follow, clip=config.clip),
         ]
 
     def become(self, generator: TextGenerator) -> None:
