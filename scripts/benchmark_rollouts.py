@@ -26,6 +26,7 @@ from textgan.networks.lstm import LSTMGenerator
 from textgan.networks.modes import evaluating
 from textgan.networks.text_cnn import SEQGAN_FILTERS, TextCNN
 from textgan.policy_gradient import rollout_rewards
+from textgan.precision import bfloat16
 from textgan.sampling import sample
 
 
@@ -123,8 +124,7 @@ def main(args: list[str]) -> None:
     }
     print(options, f"{torch.get_num_threads()} threads", f"torch {torch.__version__}", sep="\n")
     medians = {}
-    autocast = torch.autocast(device.type, torch.bfloat16, enabled=options.precision == "bf16")
-    with evaluating(policy, discriminator), autocast:
+    with evaluating(policy, discriminator), bfloat16(device, options.precision == "bf16"):
         for name, way in ways.items():  # ours first, as the peak of the process never falls
             if device.type == "cuda":
                 way()  # kernels are loaded and chosen at first use

@@ -28,9 +28,9 @@ def _is_at_a_loss(device: torch.device) -> bool:
 
 @contextlib.contextmanager
 def _without_onednn(off: bool) -> Iterator[None]:
-    former = torch.backends.mkldnn.enabled
-    torch.backends.mkldnn.enabled = former and not off
+    former = bool(torch.backends.mkldnn.enabled)
+    torch.backends.mkldnn.enabled = former and not off  # type: ignore[assignment]
     try:
         yield
     finally:
-        torch.backends.mkldnn.enabled = former
+        torch.backends.mkldnn.enabled = former  # type: ignore[assignment]
