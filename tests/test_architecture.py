@@ -21,8 +21,8 @@ COMMANDS = {"train", "generate", "evaluate", "export", "api", "stories"}
 """What nobody else builds on: command lines, and the library of story endings with its own."""
 STEERING = {*COMMANDS, "command_line", "config", "experiment", "evaluation", "model", "model_card", "plan"}
 STEERING |= {"registry", "report", "leaderboard", "leaderboard_page", "drawing", "figures", "run", "run_record"}
-STEERING |= {"transformers_folder", "trainer", "averages", "checkpoint", "collapse", "progress", "recovery", "signals"}
-STEERING |= {"precision"}
+STEERING |= {"transformers_folder", "trainer", "averages", "checkpoint", "collapse", "precision", "progress"}
+STEERING |= {"recovery", "signals"}
 """Everything that knows of runs: whatever a game is made of knows none of it."""
 
 
