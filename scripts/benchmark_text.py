@@ -86,7 +86,7 @@ class Command:
     """Games, or NAME+FIELD=VALUE, or LABEL:NAME+FIELD=VALUE. None: every game that is played on such a corpus, and the
     controls."""
     earlier: tuple[Path, ...] = ()
-    """Results files whose rows stand beside those of this folder, where it has none of that system on that corpus."""
+    """Results files of runs whose folders may be gone: their systems and seeds are added to those of this folder."""
     labelled: bool = False
     """The corpora have categories: play the games of categories."""
     seeds: tuple[int, ...] = (0, 1, 2)

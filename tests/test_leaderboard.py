@@ -152,10 +152,20 @@ def test_the_neighbourhood_of_the_baseline_is_drawn_once_more(results: Path) -> 
     assert len(planes([row for row in rows if row.system != "bad"], "mle")) == 1
 
 
-def test_earlier_rows_stand_beside_the_new_ones_but_not_in_their_place(results: Path) -> None:
+def test_earlier_results_add_their_systems_and_seeds(results: Path) -> None:
     rows = collect(results, "mle")
-    earlier = [Row("oracle", "good", seeds=[7]), Row("oracle", "gone", seeds=[7]), Row("news", "good", seeds=[7])]
-    both = beside(rows, earlier, "mle")
-    assert [row for row in both if row in rows] == rows
-    assert [(row.corpus, row.system) for row in both if row not in rows] == [("news", "good"), ("oracle", "gone")]
-    assert both[0].corpus == "news"
+    before = as_json(rows)
+    earlier = [
+        Row("oracle", "good", seeds=[0, 7], values={"nll-oracle": [1.0, 2.0]}, seconds=[3.0, 4.0], rollbacks=[0, 1]),
+        Row("news", "good", seeds=[7], values={"bleu-2": [0.5]}, signatures={"bleu-2": "s"}, stopped=["stopped"]),
+    ]
+    both = {(row.corpus, row.system, row.temperature): row for row in beside(from_json(before), earlier, "mle")}
+    assert vars(both["news", "good", 1.0]) == vars(earlier[1])
+    good, alone = both["oracle", "good", 1.0], next(row for row in rows if row.label == "good")
+    assert good.seeds == [0, 1, 2, 7]
+    assert good.values["kl-oracle-model"] == alone.values["kl-oracle-model"]
+    assert good.values["nll-oracle"] == [2.0]  # seed 0 is the folder's own
+    assert (good.seconds, good.rollbacks) == ([*alone.seconds, 4.0], [*alone.rollbacks, 1])
+    assert as_json(both["oracle", row.system, row.temperature] for row in rows if row is not alone) == as_json(
+        row for row in rows if row is not alone
+    )

@@ -85,10 +85,22 @@ def collect(folder: Path, baseline: str) -> list[Row]:
 
 
 def beside(rows: Sequence[Row], earlier: Iterable[Row], baseline: str) -> list[Row]:
-    """`rows`, and those `earlier` ones whose system has no row among them on that corpus."""
-    known = {(row.corpus, row.system) for row in rows}
-    added = [row for row in earlier if (row.corpus, row.system) not in known]
-    return sorted([*rows, *added], key=lambda row: _order(row, baseline))
+    """`rows`, to which the seeds that only an `earlier` row of the same name has are added, and the other earlier rows.
+
+    The gains of earlier rows are against the baseline of that time.
+    """
+    known = {(row.corpus, row.system, row.temperature): row for row in rows}
+    for old in earlier:
+        row = known.setdefault((old.corpus, old.system, old.temperature), Row(old.corpus, old.system, old.temperature))
+        new = [i for i, seed in enumerate(old.seeds) if seed not in row.seeds]
+        for metric, values in old.values.items():
+            row.values.setdefault(metric, []).extend(values[i] for i in new if i < len(values))
+            row.signatures.setdefault(metric, old.signatures.get(metric, ""))
+        row.seeds += [old.seeds[i] for i in new]
+        for mine, theirs in ((row.seconds, old.seconds), (row.rollbacks, old.rollbacks)):
+            mine.extend(theirs[i] for i in new if i < len(theirs))
+        row.stopped += [reason for reason in old.stopped if new and reason not in row.stopped]
+    return sorted(known.values(), key=lambda row: _order(row, baseline))
 
 
 def _final(record: RunRecord) -> dict[float | None, dict[str, Any]]:
