@@ -97,8 +97,8 @@ def beside(rows: Sequence[Row], earlier: Iterable[Row], baseline: str) -> list[R
             row.values.setdefault(metric, []).extend(values[i] for i in new if i < len(values))
             row.signatures.setdefault(metric, old.signatures.get(metric, ""))
         row.seeds += [old.seeds[i] for i in new]
-        for mine, theirs in ((row.seconds, old.seconds), (row.rollbacks, old.rollbacks)):
-            mine.extend(theirs[i] for i in new if i < len(theirs))
+        row.seconds += [old.seconds[i] for i in new if i < len(old.seconds)]
+        row.rollbacks += [old.rollbacks[i] for i in new if i < len(old.rollbacks)]
         row.stopped += [reason for reason in old.stopped if new and reason not in row.stopped]
     return sorted(known.values(), key=lambda row: _order(row, baseline))
 
