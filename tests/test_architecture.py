@@ -19,7 +19,7 @@ FILES = {
 GAMES = [name for name in FILES if name.startswith("games.") and name != "games.__init__"]
 COMMANDS = {"train", "generate", "evaluate", "export", "api", "stories"}
 """What nobody else builds on: command lines, and the library of story endings with its own."""
-STEERING = {*COMMANDS, "command_line", "config", "experiment", "evaluation", "model", "model_card", "plan"}
+STEERING = {*COMMANDS, "command_line", "config", "domains", "experiment", "evaluation", "model", "model_card", "plan"}
 STEERING |= {"registry", "report", "leaderboard", "leaderboard_page", "drawing", "figures", "run", "run_record"}
 STEERING |= {"transformers_folder", "trainer", "averages", "checkpoint", "collapse", "precision", "progress"}
 STEERING |= {"recovery", "signals"}

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from textgan.command_line import flags_of, parse, parse_known, read_preset
 from textgan.data.settings import DataConfig
+from textgan.domains import DOMAINS
 from textgan.errors import UserError
 from textgan.evaluation import EvaluationConfig
 from textgan.registry import Entry
@@ -16,10 +17,9 @@ from textgan.run import Run
 from textgan.trainer import TrainerConfig, choose_device
 
 GameConfig = TypeVar("GameConfig")
-AnySettings = TypeVar("AnySettings", bound="Settings[Any]")
-
-EMBEDDED = {"text": "bbe", "labelled": "bbe", "stories": "story_world"}
-"""The corpus that comes with textgan, for each of the things that games are played on."""
+DataOptions = TypeVar("DataOptions")
+EvaluationOptions = TypeVar("EvaluationOptions")
+AnySettings = TypeVar("AnySettings", bound="Settings[Any, Any, Any]")
 
 HOUSEKEEPING = {
     "trainer.device",
@@ -32,12 +32,12 @@ HOUSEKEEPING = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings(Generic[GameConfig]):
+class Settings(Generic[GameConfig, DataOptions, EvaluationOptions]):
     """Every option of a run but its name and its folder."""
 
     game: GameConfig
-    data: DataConfig = dataclasses.field(default_factory=DataConfig)
-    evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)
+    data: DataOptions = dataclasses.field(default_factory=DataConfig)  # type: ignore[assignment]
+    evaluation: EvaluationOptions = dataclasses.field(default_factory=EvaluationConfig)  # type: ignore[assignment]
     trainer: TrainerConfig = dataclasses.field(default_factory=TrainerConfig)
     corpus: str = "bbe"
     """What to learn from: a corpus card's name, a file (.txt one sentence or story a line, .jsonl, .csv, .tsv), a
@@ -79,11 +79,15 @@ class Behaviour:
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainCommand(Behaviour, Settings[GameConfig], Generic[GameConfig]):
+class TrainCommand(
+    Behaviour,
+    Settings[GameConfig, DataOptions, EvaluationOptions],
+    Generic[GameConfig, DataOptions, EvaluationOptions],
+):
     """Everything there is on the command line."""
 
     @property
-    def settings(self) -> Settings[GameConfig]:
+    def settings(self) -> Settings[GameConfig, DataOptions, EvaluationOptions]:
         return Settings(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Settings)})
 
 
@@ -108,16 +112,22 @@ def parse_train_command(entry: Entry, flags: Sequence[str], prog: str, add_help:
     before: list[str] = []
     for source, options in layers:
         before += _layer(entry, source, options, before)
-    kind = TrainCommand[entry.config]  # type: ignore[name-defined]
     default = defaults(entry, TrainCommand)
-    command: TrainCommand = parse(kind, [*before, *flags], prog, entry.doc, default, add_help)
+    command: TrainCommand = parse(_typed(entry, TrainCommand), [*before, *flags], prog, entry.doc, default, add_help)
     choose_device(command.trainer.device)
     return command
 
 
 def defaults(entry: Entry, kind: type[AnySettings]) -> AnySettings:
     """What holds for a game where nothing is said."""
-    return kind(game=entry.config(), corpus=EMBEDDED[entry.game.data])
+    domain = DOMAINS[entry.game.data]
+    return kind(game=entry.config(), data=domain.data(), evaluation=domain.evaluation(), corpus=domain.embedded)
+
+
+def _typed(entry: Entry, kind: Any) -> Any:
+    """`kind`, its options being those of this game and of what it is played on."""
+    domain = DOMAINS[entry.game.data]
+    return kind[entry.config, domain.data, domain.evaluation]
 
 
 def train_command(entry: Entry, options: Mapping[str, Any], prog: str) -> TrainCommand:
@@ -135,9 +145,8 @@ def _layer(entry: Entry, source: Path | str, options: Mapping[Any, Any], before:
         raise UserError(f"{source} is of the game {options['name']!r}; it must be of {entry.name!r}")
     default = defaults(entry, Settings)
     flags = flags_of({key: value for key, value in options.items() if key != "name"}, default)
-    kind = Settings[entry.config]  # type: ignore[name-defined]
     try:
-        parse(kind, [*before, *flags], entry.name, default=default, add_help=False)
+        parse(_typed(entry, Settings), [*before, *flags], entry.name, default=default, add_help=False)
     except UserError as error:
         raise UserError(f"{source}: {error}") from None
     return flags
@@ -146,9 +155,8 @@ def _layer(entry: Entry, source: Path | str, options: Mapping[Any, Any], before:
 def _tiny(entry: Entry) -> dict[str, Any]:
     return {
         "game": _plain(dataclasses.asdict(entry.tiny)),
-        "data": {"limit": 600},
-        "evaluation": {"samples": 100, "final_samples": 100, "references": 500, "temperatures": [0.8, 1.0]},
         "trainer": {"evaluations": 1},
+        **DOMAINS[entry.game.data].tiny,
     }
 
 
@@ -159,7 +167,7 @@ def from_mapping(entry: Entry, source: Path, mapping: Mapping[str, Any]) -> Sett
         UserError: naming `source`, a key or a type that this version does not know.
     """
     flags = _layer(entry, source, mapping, [])
-    return parse(Settings[entry.config], flags, entry.name, add_help=False)  # type: ignore[name-defined]
+    return parse(_typed(entry, Settings), flags, entry.name, default=defaults(entry, Settings), add_help=False)
 
 
 def as_mapping(name: str, settings: Settings) -> dict[str, Any]:

@@ -149,19 +149,21 @@ def _embedding_scores(command: EvaluateCommand, samples: list[str], references: 
 
 
 def _score_run(command: EvaluateCommand) -> dict[str, Score]:
+    from textgan.domains import DOMAINS
     from textgan.evaluation import evaluation_of  # what follows takes seconds to import, and --help needs none of it
-    from textgan.experiment import open_data
     from textgan.model import check_sampling, open_game
 
     assert command.run is not None
     _refuse(command, OF_FILES, "a RUN is held against the test split of its own corpus, in its own tokens")
     check_sampling(1 if command.num is None else command.num, command.temperature, command.seed)
-    model = open_game(Run.open(command.run), command.device)
-    corpus, _ = open_data(model.settings, model.game.data)
-    if corpus.tokenizer.signature != model.tokenizer.signature:
+    run = Run.open(command.run)
+    model = open_game(run, command.device)
+    corpus = DOMAINS[model.game.data].open(model.settings)
+    learned = run.data()["tokens"]
+    if corpus.signature != learned:
         raise UserError(
             f"the corpus {model.settings.corpus} has changed: {command.run} learned from "
-            f"{model.tokenizer.signature}, now it is {corpus.tokenizer.signature}"
+            f"{learned}, now it is {corpus.signature}"
         )
     config = model.settings.evaluation
     if command.encoder is not None:

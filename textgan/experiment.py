@@ -15,14 +15,9 @@ from textgan.checkpoint import CheckpointStore, write_atomically
 from textgan.collapse import Collapsed, CollapseWatch
 from textgan.config import Settings, TrainCommand, as_mapping, check_resumable
 from textgan.data.batches import Batches
-from textgan.data.corpus import open_corpus
-from textgan.data.labelled import open_labelled
-from textgan.data.oracle import SEEDED, open_oracle
-from textgan.data.settings import DataConfig
-from textgan.data.stories import open_stories
-from textgan.data.tokenizer import load_tokenizer
+from textgan.domains import DOMAINS
 from textgan.errors import UserError
-from textgan.evaluation import BEST, Corpus, evaluation_of
+from textgan.evaluation import Corpus, evaluation_of
 from textgan.game import Game
 from textgan.model_card import model_card
 from textgan.progress import Progress
@@ -43,47 +38,16 @@ class Parts:
     game: Game
 
 
-def open_data(settings: Settings, kind: str) -> tuple[Corpus, DataConfig]:
-    """The corpus that the settings name, for games that are played on `kind`, and its options as they were resolved."""
-    if kind == "stories":
-        if settings.corpus_field is not None:
-            raise UserError(
-                f"corpus_field is {settings.corpus_field!r}; stories are found by the names of their columns"
-            )
-        _refuse_labels(settings, kind)
-        stories = open_stories(settings.corpus, settings.data)
-        return stories, stories.config
-    for name in ("max_prompt", "chat_template"):
-        if getattr(settings.data, name):
-            raise UserError(f"data.{name} is {getattr(settings.data, name)}; it is for prompts with answers")
-    if kind == "labelled":
-        labelled = open_labelled(settings.corpus, settings.data, settings.corpus_field, settings.label_field)
-        return labelled, labelled.config
-    _refuse_labels(settings, kind)
-    if settings.corpus.partition(":")[0] == SEEDED:
-        length, size = settings.data.max_length or 20, settings.data.limit or 10_000
-        corpus = open_oracle(settings.corpus, length, size)
-        return corpus, dataclasses.replace(settings.data, max_length=length, limit=size)
-    text = open_corpus(settings.corpus, settings.data, settings.corpus_field)
-    return text, text.config
-
-
-def _refuse_labels(settings: Settings, kind: str) -> None:
-    if settings.label_field is not None:
-        raise UserError(
-            f"label_field is {settings.label_field!r}; a game that is played on {kind} reads no labels: leave it out"
-        )
-
-
 def prepare(entry: Entry, settings: Settings) -> Parts:
     """Open the data and build the game, seeded."""
-    corpus, data = open_data(settings, entry.game.data)
+    domain = DOMAINS[entry.game.data]
+    corpus = domain.open(settings)
     seed_everything(settings.seed, settings.deterministic)
     game = entry.game(settings.game, corpus.spec)
     if settings.init is not None:
         start_from(Run.open(Path(settings.init)), game, corpus)
-    trainer = dataclasses.replace(settings.trainer, best=settings.trainer.best or BEST)
-    return Parts(dataclasses.replace(settings, data=data, trainer=trainer), corpus, game)
+    trainer = dataclasses.replace(settings.trainer, best=settings.trainer.best or domain.best)
+    return Parts(dataclasses.replace(settings, data=corpus.config, trainer=trainer), corpus, game)
 
 
 def start_from(run: Run, game: Game, corpus: Corpus) -> None:
@@ -94,9 +58,9 @@ def start_from(run: Run, game: Game, corpus: Corpus) -> None:
     """
     if not run.model_file.exists():
         raise UserError(f"--init {run.folder} has no {run.model_file.name}: that run has not ended")
-    theirs = load_tokenizer(run.tokenizer_file).signature
-    if theirs != corpus.tokenizer.signature:
-        raise UserError(f"--init {run.folder} has the tokens {theirs}; here they are {corpus.tokenizer.signature}")
+    theirs = run.data()["tokens"]
+    if theirs != corpus.signature:
+        raise UserError(f"--init {run.folder} has the tokens {theirs}; here they are {corpus.signature}")
     weights = load_file(run.model_file)
     networks = {
         name: {key.removeprefix(f"{name}."): weight for key, weight in weights.items() if key.startswith(f"{name}.")}
@@ -187,7 +151,7 @@ _BEGINNING = {"step": 0, "stage": "", "round": 0, "seconds": 0.0}
 
 def _write_beginning(entry: Entry, parts: Parts, run: Run) -> None:
     run.write_config(as_mapping(entry.name, parts.settings))
-    parts.corpus.tokenizer.save(run.tokenizer_file)
+    parts.corpus.save(run.folder)
     parts.game.describe(run.networks_folder)
     run.write_data(_description(parts.corpus))
 
@@ -196,7 +160,7 @@ def _description(corpus: Corpus) -> dict[str, Any]:
     described = {
         "name": corpus.name,
         "spec": dataclasses.asdict(corpus.spec),
-        "tokens": corpus.tokenizer.signature,
+        "tokens": corpus.signature,
         "report": corpus.report.as_dict(),
         "report_lines": corpus.report.lines(),
     }

@@ -17,8 +17,9 @@ from torch import Tensor
 from textgan import registry
 from textgan.checkpoint import CheckpointStore
 from textgan.config import Settings, from_mapping
-from textgan.data.spec import LabelledSpec, StorySpec, TextSpec
-from textgan.data.tokenizer import DecimalTokenizer, Tokenizer, load_tokenizer
+from textgan.data.spec import LabelledSpec
+from textgan.data.tokenizer import load_tokenizer
+from textgan.domains import DOMAINS
 from textgan.errors import UserError
 from textgan.evaluation.text import ROWS as LIKELIHOOD_ROWS
 from textgan.evaluation.text import HasLikelihood
@@ -26,9 +27,6 @@ from textgan.game import Game
 from textgan.reproducibility import forked_rng
 from textgan.run import Run
 from textgan.trainer import choose_device
-
-SPECS = {"text": TextSpec, "labelled": LabelledSpec, "stories": StorySpec}
-"""What a game knows of its data, by what it is played on."""
 
 ROWS = 1000
 """Sentences drawn at once: bounds memory."""
@@ -39,8 +37,7 @@ class Opened(NamedTuple):
 
     name: str
     settings: Settings
-    spec: TextSpec
-    tokenizer: Tokenizer | DecimalTokenizer
+    spec: Any
     game: Game
 
 
@@ -55,13 +52,13 @@ def open_game(run: Run, device: str = "auto") -> Opened:
     if run.networks_folder.is_dir():
         config["game"] = _with_networks(config["game"], run.networks_folder)
     settings = from_mapping(entry, run.config_file, config)
-    spec = _spec(run.data_file, SPECS[entry.game.data])
+    spec = _spec(run.data_file, DOMAINS[entry.game.data].spec)
     game = entry.game(settings.game, spec)
     try:
         game.load_state_dict(_weights(run))
     except RuntimeError as error:
         raise UserError(f"the weights in {run.folder} do not fit its config.yaml and data.json") from error
-    return Opened(entry.name, settings, spec, load_tokenizer(run.tokenizer_file), game.to(choose_device(device)).eval())
+    return Opened(entry.name, settings, spec, game.to(choose_device(device)).eval())
 
 
 class Model:
@@ -75,7 +72,8 @@ class Model:
                 f"{run.folder} is a run of {opened.name}, which is played on {opened.game.data}; "
                 f"open it with python -m textgan.{opened.game.data}, or from Python with textgan.{opened.game.data}"
             )
-        self.name, self.settings, self.spec, self.tokenizer, self.game = opened
+        self.name, self.settings, self.spec, self.game = opened
+        self.tokenizer = load_tokenizer(run.tokenizer_file)
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -207,7 +205,7 @@ def _weights(run: Run) -> dict[str, Tensor]:
     return newest[1]["game"]
 
 
-def _spec(file: Path, kind: type[TextSpec]) -> TextSpec:
+def _spec(file: Path, kind: type[Any]) -> Any:
     try:
         spec: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["spec"]
         fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in spec.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from textgan import __version__
+from textgan.domains import DOMAINS
 from textgan.registry import Entry
 from textgan.run import Run
 
@@ -24,16 +25,6 @@ SHOWN = (
 
 CONTROLS = {"real": "real text", "random": "random words"}
 """Rows that are not the model's."""
-
-USE = {
-    "text": ("import textgan", 'textgan.load("{run}").sample(8, temperature=1.0)'),
-    "labelled": ("import textgan", 'model = textgan.load("{run}")', "model.sample(8, category=model.categories[0])"),
-    "stories": (
-        "from textgan.stories import StoryEnder",
-        'StoryEnder.from_pretrained("{run}")("Four sentences. Of a story. In one text. Like this.")',
-    ),
-}
-"""How a run is used, by what its game is played on."""
 
 
 def model_card(run: Run, entry: Entry) -> str:
@@ -78,7 +69,7 @@ def model_card(run: Run, entry: Entry) -> str:
             "## Use",
             "",
             "```python",
-            *(line.format(run=run.folder.name) for line in USE[entry.game.data]),
+            *(line.format(run=run.folder.name) for line in DOMAINS[entry.game.data].use),
             "```",
             "",
         ]

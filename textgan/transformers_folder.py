@@ -9,7 +9,7 @@ from torch import nn
 from textgan import __version__
 from textgan.checkpoint import folder_written_whole
 from textgan.data.spec import StorySpec
-from textgan.data.tokenizer import PretrainedTokenizer, Tokenizer
+from textgan.data.tokenizer import DecimalTokenizer, PretrainedTokenizer, Tokenizer, load_tokenizer
 from textgan.errors import UserError
 from textgan.model import Opened, open_game
 from textgan.networks.pretrained import PretrainedGenerator
@@ -44,12 +44,14 @@ def export(run: Run, folder: Path, adapter: bool = False) -> Path:
             network.model.save_pretrained(draft, save_embedding_layers=False)
         else:
             network.plain_model().save_pretrained(draft)
+        tokenizer = load_tokenizer(run.tokenizer_file)
         if network.ids.offset:
             copy_tokenizer(network.folder, draft)
         else:
-            assert isinstance(opened.tokenizer, Tokenizer)
-            opened.tokenizer.as_transformers().save_pretrained(draft)
-        (draft / "README.md").write_text(_readme(opened, network, adapter), encoding="utf-8")
+            assert isinstance(tokenizer, Tokenizer)
+            tokenizer.as_transformers().save_pretrained(draft)
+        readme = _readme(opened, tokenizer, network, adapter)
+        (draft / "README.md").write_text(readme, encoding="utf-8")
     return folder
 
 
@@ -59,9 +61,11 @@ def _transformers_model(game: nn.Module) -> PretrainedGenerator | None:
     return next((module for module in modules if isinstance(module, PretrainedGenerator)), None)
 
 
-def _readme(opened: Opened, network: PretrainedGenerator, adapter: bool) -> str:
+def _readme(
+    opened: Opened, tokenizer: Tokenizer | DecimalTokenizer, network: PretrainedGenerator, adapter: bool
+) -> str:
     kind = "Seq2SeqLM" if network.has_encoder else "CausalLM"
-    tokenizer, ids = opened.tokenizer, network.ids
+    ids = network.ids
     text = "prompt"
     if not isinstance(opened.spec, StorySpec):
         text = '""'

@@ -16,7 +16,7 @@ from textgan.data.report import CorpusReport
 from textgan.data.settings import DataConfig, Settings, resolve
 from textgan.data.spec import TextSpec
 from textgan.data.splits import Split
-from textgan.data.tokenizer import Tokenizer
+from textgan.data.tokenizer import Tokenized, Tokenizer
 
 FORMAT = 2
 """Raised whenever the same sentences may be prepared differently than before, so that no old cache is found."""
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class TextCorpus:
+class TextCorpus(Tokenized):
     """Sentences to train on, to validate with and to test with."""
 
     name: str

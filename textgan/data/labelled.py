@@ -25,7 +25,7 @@ from textgan.data.report import CorpusReport
 from textgan.data.settings import DataConfig, Settings, resolve
 from textgan.data.spec import LabelledSpec
 from textgan.data.splits import Split
-from textgan.data.tokenizer import Tokenizer
+from textgan.data.tokenizer import Tokenized, Tokenizer
 from textgan.errors import UserError
 
 SHOWN = 12
@@ -75,7 +75,7 @@ class LabelledSplit:
 
 
 @dataclass(frozen=True)
-class LabelledCorpus:
+class LabelledCorpus(Tokenized):
     """Sentences of categories to train on, to validate with and to test with."""
 
     name: str

@@ -16,9 +16,10 @@ from safetensors.torch import load_file, save, save_file
 from torch import Tensor
 
 from textgan.data.cache import cached
+from textgan.data.settings import DataConfig
 from textgan.data.spec import NONE, TextSpec
 from textgan.data.splits import sentence_hashes
-from textgan.data.tokenizer import DecimalTokenizer
+from textgan.data.tokenizer import DecimalTokenizer, Tokenized
 from textgan.errors import UserError
 from textgan.networks.lstm import LSTMGenerator
 from textgan.sampling import sample
@@ -144,7 +145,7 @@ class OracleReport:
         ]
 
 
-class OracleCorpus:
+class OracleCorpus(Tokenized):
     """A corpus drawn from an oracle, with the face of `textgan.data.corpus.TextCorpus` and the oracle itself.
 
     A split is drawn, with a seed of its own, when it is first asked for, and kept in the cache of prepared data.
@@ -155,6 +156,7 @@ class OracleCorpus:
         self.name = SEEDED
         self.oracle = oracle
         self.spec = TextSpec(spec.vocab_size, spec.length, train_size, spec.bos, spec.eos, spec.pad, spec.unk)
+        self.config = DataConfig(max_length=spec.length, limit=train_size)
         self.tokenizer = DecimalTokenizer(spec.vocab_size)
         self.report = OracleReport(parameters, spec.vocab_size, spec.length, train_size, held_out, held_out)
         self._seed = seed

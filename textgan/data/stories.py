@@ -30,7 +30,7 @@ from textgan.data.splits import CHUNK, pad_rows, sentence_hashes, with_end
 from textgan.data.story_preparation import Check, StorySource, prepare_stories
 from textgan.data.story_readers import KINDS, Cloze, Story, hub_stories, read_cloze, read_stories
 from textgan.data.story_report import StoryReport
-from textgan.data.tokenizer import PRETRAINED, Tokenizer
+from textgan.data.tokenizer import PRETRAINED, Tokenized, Tokenizer
 from textgan.errors import UserError
 
 __all__ = [
@@ -109,7 +109,7 @@ def _padded(column: pa.ListArray, length: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class StoryCorpus:
+class StoryCorpus(Tokenized):
     """Stories to train on, to validate with and to test with."""
 
     name: str

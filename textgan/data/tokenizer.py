@@ -338,6 +338,21 @@ class DecimalTokenizer:
         return int(word)
 
 
+class Tokenized:
+    """A corpus of tokens."""
+
+    tokenizer: Tokenizer | DecimalTokenizer
+
+    @property
+    def signature(self) -> str:
+        """What the numbers of an example stand for: networks of corpora with the same one can be exchanged."""
+        return self.tokenizer.signature
+
+    def save(self, folder: Path) -> None:
+        """Write what a model must have beside its weights: ``tokenizer.json``."""
+        self.tokenizer.save(folder / "tokenizer.json")
+
+
 def load_tokenizer(path: Path) -> Tokenizer | DecimalTokenizer:
     """Reads a tokenizer of any kind. Raises UserError when the file is missing or not a tokenizer."""
     try:

@@ -19,12 +19,9 @@ from textgan.evaluation.text import TextEvaluation
 from textgan.game import Game
 from textgan.trainer import Measurement
 
-__all__ = ["BEST", "Corpus", "Evaluation", "EvaluationConfig", "Scores", "evaluation_of"]
+__all__ = ["Corpus", "Evaluation", "EvaluationConfig", "Scores", "evaluation_of"]
 
 Corpus = TextCorpus | LabelledCorpus | OracleCorpus | StoryCorpus
-
-BEST = "nll-valid"
-"""The metric whose lowest value marks the best checkpoint, unless the user names another."""
 
 
 @runtime_checkable

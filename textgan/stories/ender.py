@@ -17,7 +17,7 @@ from textgan import api
 from textgan.checkpoint import folder_written_whole
 from textgan.data.spec import StorySpec
 from textgan.data.stories import encode_contexts, encode_endings
-from textgan.data.tokenizer import Tokenizer
+from textgan.data.tokenizer import Tokenizer, load_tokenizer
 from textgan.decoding import beam_search, filtered, presentable
 from textgan.errors import UserError
 from textgan.model import open_game
@@ -55,7 +55,8 @@ class StoryEnder:
 
     def __init__(self, run: Run, device: str = "auto") -> None:
         self.run = run
-        self.name, self.settings, spec, self.tokenizer, game = open_game(run, device)
+        self.name, self.settings, spec, game = open_game(run, device)
+        self.tokenizer = load_tokenizer(run.tokenizer_file)
         if not isinstance(spec, StorySpec):
             raise UserError(f"{run.folder} is a run of {self.name}, which does not write story endings")
         self.spec = spec
