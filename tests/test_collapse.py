@@ -21,7 +21,7 @@ def test_a_limit_lies_between_real_data_and_the_worst():
 def test_too_little_variety_warns_with_the_numbers():
     watch = CollapseWatch({"unique": 0.8}, [UNIQUE], [])
     assert watch.check({"unique": 0.5}) == []
-    assert watch.check({"unique": 0.3}) == ["unique is 0.300; real text has 0.800, the limit is 0.400"]
+    assert watch.check({"unique": 0.3}) == ["unique is 0.300; real data has 0.800, the limit is 0.400"]
 
 
 def test_too_much_sameness_warns():

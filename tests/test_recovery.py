@@ -117,7 +117,7 @@ def test_the_last_good_networks_come_back_learn_half_as_fast_and_the_plan_goes_o
     assert game.descents == 8  # of 10: a buffer comes back, too
     rates = [group["lr"] for optimizer in trainer.optimizers.values() for group in optimizer.param_groups]
     assert rates == [RATE / 4] * 2
-    reason = "unique is 0.100; real text has 1.000, the limit is 0.500"
+    reason = "unique is 0.100; real data has 1.000, the limit is 0.500"
     assert events(records) == [
         f"rolled back to step 4 (1 of 3 times), learning rates are now 0.5 of those set: {reason}",
         f"rolled back to step 12 (2 of 3 times), learning rates are now 0.25 of those set: {reason}",
@@ -267,7 +267,7 @@ def test_the_collapse_after_the_last_rollback_ends_the_run_with_its_reason(tmp_p
     collapse = CollapseConfig(patience=1, rollbacks=2)
     trainer = trainer_of(game, collapse, tmp_path, log=records.append)
     reason = (
-        "unique is 0.100; real text has 1.000, the limit is 0.500; rollbacks before: 2; the networks of step 2 are kept"
+        "unique is 0.100; real data has 1.000, the limit is 0.500; rollbacks before: 2; the networks of step 2 are kept"
     )
     with pytest.raises(Collapsed) as stopped:
         trainer.play()

@@ -144,7 +144,7 @@ def test_figures_are_described_by_their_values(run: Path) -> None:
     assert nll in descriptions
     plane = next(text for text in descriptions if text.startswith("self-bleu-2 against bleu-2"))
     assert "pretrain: (0.8, 0.6), (0.4, 0.3)" in plane
-    assert "real text: (0.8, 0.5)" in plane
+    assert "real data: (0.8, 0.5)" in plane
 
 
 def test_terms_of_one_name_before_a_slash_share_a_figure(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_terms_of_one_name_before_a_slash_share_a_figure(tmp_path: Path) -> None
 def test_rows_are_controls_and_ends_of_stages(run: Path) -> None:
     rows = final_rows([read_run(run)])
     assert [(row.label, row.note) for row in rows] == [
-        ("real held-out text", ""),
+        ("real, held out", ""),
         ("random words", ""),
         ("pretrain", "step 10"),
         ("adversarial", "step 20, not finished: validation split"),
@@ -241,7 +241,7 @@ def test_several_runs_share_controls_and_tell_their_differences(run: Path, tmp_p
     other = _write_run(tmp_path / "second", rollouts=4)
     rows = final_rows([read_run(run), read_run(other)])
     assert [row.label for row in rows] == [
-        "real held-out text",
+        "real, held out",
         "random words",
         "first: pretrain",
         "first: adversarial",
@@ -260,8 +260,8 @@ def test_controls_that_differ_are_all_told_with_their_runs(run: Path, tmp_path: 
     other = _write_run(tmp_path / "second", records)
     controls = final_rows([read_run(run), read_run(other)])[:3]
     assert [(row.label, row.note) for row in controls] == [
-        ("real held-out text", "first"),
-        ("real held-out text", "second"),
+        ("real, held out", "first"),
+        ("real, held out", "second"),
         ("random words", ""),
     ]
 

@@ -336,7 +336,7 @@ def test_the_watch_warns_in_the_log():
         watch=CollapseWatch({"unique": 1.0}, [Limit("unique", worst=0.0)], []),
     ).play()  # fmt: skip
     assert [r["message"] for r in records if r["kind"] == "warning"] == [
-        "unique is 0.100; real text has 1.000, the limit is 0.500"
+        "unique is 0.100; real data has 1.000, the limit is 0.500"
     ] * 2
 
 

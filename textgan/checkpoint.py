@@ -133,11 +133,11 @@ def verify(folder: Path) -> None:
             raise UserError(f"{path} does not have the SHA-256 of its manifest: it was changed after writing")
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all; text as UTF-8."""
     draft = path.with_name(f".{path.name}-{os.getpid()}")
-    with draft.open("w", encoding="utf-8") as file:
-        file.write(text)
+    with draft.open("wb") as file:
+        file.write(content.encode("utf-8") if isinstance(content, str) else content)
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)

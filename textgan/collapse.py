@@ -1,6 +1,6 @@
 """The collapse watch: has the generator stopped being as varied as its data, and what is done about it?
 
-The watch is handed every measurement of a fixed-seed sample and compares it with the same measurement of real text. A
+The watch is handed every measurement of a fixed-seed sample and compares it with the same measurement of real data. A
 limit is armed by the first measurement that keeps it: a generator that has not yet learned to be varied has not
 collapsed. What is done about it is the business of `textgan.recovery`.
 """
@@ -74,7 +74,11 @@ TEXT_LIMITS: tuple[Limit, ...] = (
     Limit("entropy", worst=0.0, fraction=0.3),
     Limit("self-bleu-3", worst=1.0, fraction=0.6),
 )
-TEXT_RISES: tuple[Rise, ...] = (Rise("nll-valid", by=1.0),)
+IMAGE_LIMITS: tuple[Limit, ...] = (
+    Limit("class-entropy", worst=0.0, fraction=0.4),
+    Limit("feature-spread", worst=0.0),
+)
+RISES: tuple[Rise, ...] = (Rise("nll-valid", by=1.0),)
 
 
 class CollapseWatch:
@@ -83,8 +87,8 @@ class CollapseWatch:
     def __init__(
         self,
         real: Mapping[str, float],
-        limits: Sequence[Limit] = TEXT_LIMITS,
-        rises: Sequence[Rise] = TEXT_RISES,
+        limits: Sequence[Limit] = (*TEXT_LIMITS, *IMAGE_LIMITS),
+        rises: Sequence[Rise] = RISES,
     ) -> None:
         self._real = dict(real)
         self._limits = [limit for limit in limits if limit.metric in real]
@@ -101,7 +105,7 @@ class CollapseWatch:
         limits = [limit for limit in self._limits if limit.metric in values]
         broken = {limit.metric for limit in limits if limit.is_broken(values[limit.metric], self._real[limit.metric])}
         messages = [
-            f"{limit.metric} is {values[limit.metric]:.3f}; real text has {self._real[limit.metric]:.3f}, "
+            f"{limit.metric} is {values[limit.metric]:.3f}; real data has {self._real[limit.metric]:.3f}, "
             f"the limit is {limit.threshold(self._real[limit.metric]):.3f}"
             for limit in limits
             if limit.metric in broken & self._armed

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from textgan.data.corpus import open_corpus
+from textgan.data.images.corpus import open_images
+from textgan.data.images.settings import ImageConfig
+from textgan.data.images.spec import ImageSpec
 from textgan.data.labelled import open_labelled
 from textgan.data.oracle import SEEDED, open_oracle
 from textgan.data.settings import DataConfig
@@ -18,6 +21,7 @@ from textgan.data.spec import LabelledSpec, StorySpec, TextSpec
 from textgan.data.stories import open_stories
 from textgan.errors import UserError
 from textgan.evaluation import Corpus, EvaluationConfig
+from textgan.evaluation.images import ImageEvaluationConfig
 
 
 @runtime_checkable
@@ -61,6 +65,11 @@ TINY_TEXT: Mapping[str, Mapping[str, Any]] = {
     "evaluation": {"samples": 100, "final_samples": 100, "references": 500, "temperatures": [0.8, 1.0]},
 }
 
+TINY_IMAGES: Mapping[str, Mapping[str, Any]] = {
+    "data": {"limit": 600},
+    "evaluation": {"samples": 100, "final_samples": 100, "references": 500},
+}
+
 
 def _open_text(asked: Asked) -> Corpus:
     _refuse_prompts(asked)
@@ -80,6 +89,22 @@ def _open_stories(asked: Asked) -> Corpus:
         raise UserError(f"corpus_field is {asked.corpus_field!r}; stories are found by the names of their columns")
     _refuse_labels(asked, "stories")
     return open_stories(asked.corpus, asked.data)
+
+
+def _open_images(asked: Asked) -> Corpus:
+    _refuse_fields(asked)
+    return open_images(asked.corpus, asked.data, labelled=False)
+
+
+def _open_labelled_images(asked: Asked) -> Corpus:
+    _refuse_fields(asked)
+    return open_images(asked.corpus, asked.data, labelled=True)
+
+
+def _refuse_fields(asked: Asked) -> None:
+    for name in ("corpus_field", "label_field"):
+        if getattr(asked, name) is not None:
+            raise UserError(f"{name} is {getattr(asked, name)!r}; images have no fields: leave it out")
 
 
 def _refuse_labels(asked: Asked, domain: str) -> None:
@@ -122,6 +147,26 @@ DOMAINS = {
             'StoryEnder.from_pretrained("{run}")("Four sentences. Of a story. In one text. Like this.")',
         ),
         tiny=TINY_TEXT,
+    ),
+    "images": Domain(
+        open=_open_images,
+        spec=ImageSpec,
+        embedded="digits",
+        best="frechet-distance",
+        use=("import textgan", 'textgan.load("{run}").grid(64).save("grid.png")'),
+        data=ImageConfig,
+        evaluation=ImageEvaluationConfig,
+        tiny=TINY_IMAGES,
+    ),
+    "labelled_images": Domain(
+        open=_open_labelled_images,
+        spec=ImageSpec,
+        embedded="digits",
+        best="frechet-distance",
+        use=("import textgan", 'model = textgan.load("{run}")', "model.sample(8, category=model.categories[0])"),
+        data=ImageConfig,
+        evaluation=ImageEvaluationConfig,
+        tiny=TINY_IMAGES,
     ),
 }
 """Every domain by its name."""

@@ -107,7 +107,7 @@ def curves(
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set_xlabel("step", color=INK, fontsize=9)
     told = [f"{line.label}: {_end(line, 0)} to {_end(line, -1)}" for line in (*lines, *points) if line.x]
-    told += [f"real text: {level:.4g}" for level in real]
+    told += [f"real data: {level:.4g}" for level in real]
     told += [f"{mark.label} at {', '.join(f'{step:g}' for step in mark.x)}" for mark in marks]
     return _svg(figure, f"{name} against step. {'; '.join(told)}.")
 
@@ -143,7 +143,7 @@ def plane(
         for sweep in sweeps
     ]
     told += [f"{path.label}: {len(path.x)} points of training" for path in paths]
-    told += [f"real text: ({x:.4g}, {y:.4g})" for x, y in real]
+    told += [f"real data: ({x:.4g}, {y:.4g})" for x, y in real]
     return _svg(figure, f"{y_name} against {x_name}. {'; '.join(told)}.")
 
 

@@ -178,6 +178,9 @@ class _Writer:
         if record["kind"] == "samples":
             self._run.write_samples(record["step"], record["sentences"])
             return
+        if record["kind"] == "sheet":
+            self._run.write_sheet(record["name"] or str(record["step"]), record["picture"])
+            return
         self._run.log(record)
         if self._board is not None:
             for name, value in _scalars(record).items():

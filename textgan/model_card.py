@@ -23,7 +23,7 @@ SHOWN = (
     "unique",
 )
 
-CONTROLS = {"real": "real text", "random": "random words"}
+CONTROLS = {"real": "real, held out", "random": "random words"}
 """Rows that are not the model's."""
 
 

@@ -7,6 +7,7 @@ side by side, settings and signatures.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,10 +21,11 @@ from textgan import command_line
 from textgan.drawing import style
 from textgan.errors import UserError
 from textgan.figures import loss_curves, metric_curves, planes, stage_styles
+from textgan.film import film
 from textgan.run_record import Record, RunRecord, read_lines, read_run, scores
 
 PROG = "python -m textgan.report"
-CONTROLS = {"real": "real held-out text", "random": "random words"}
+CONTROLS = {"real": "real, held out", "random": "random words"}
 _UNFINISHED = ", not finished: validation split"
 
 
@@ -41,6 +43,8 @@ class Sample(NamedTuple):
     label: str
     step: int | None
     sentences: list[str]
+    picture: str = ""
+    """A sheet of images, as an address that holds all of it."""
 
 
 def build_report(folders: Sequence[Path]) -> str:
@@ -73,6 +77,7 @@ def build_report(folders: Sequence[Path]) -> str:
         metrics=metric_curves(runs, [name for names in drawn.values() for name in names]),
         losses=loss_curves(runs),
         samples=_samples(runs),
+        sheets=_sheets(runs),
         corpora=[data for i, data in enumerate(descriptions) if data not in descriptions[:i]],
         differences=_differences(runs),
         signatures=sorted({pair for run in runs for record in run.records for pair in _signatures(record)}),
@@ -150,10 +155,34 @@ def _samples(runs: Sequence[RunRecord]) -> list[tuple[str, list[Sample]]]:
             for run in runs:
                 steps = sorted(step for step in run.samples if run.stage_of(step) == stage)
                 step = steps[place] if len(steps) > -place else None
-                row.append(Sample(run.label, step, [] if step is None else read_lines(run.samples[step])))
+                row.append(Sample(run.label, None, []) if step is None else _sample(run, step))
             if any(sample.step is not None for sample in row):
                 found.setdefault(stage, []).extend(row)
     return list(found.items())
+
+
+def _sample(run: RunRecord, step: int) -> Sample:
+    file = run.samples[step]
+    if file.suffix == ".png":
+        return Sample(run.label, step, [], _address(file.read_bytes()))
+    return Sample(run.label, step, read_lines(file))
+
+
+def _sheets(runs: Sequence[RunRecord]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The sheets of images of every run, by name, and a film of its samples."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for run in runs:
+        frames = [file for _, file in sorted(run.samples.items()) if file.suffix == ".png"]
+        if len(frames) > 1:
+            shown = film([file.read_bytes() for file in frames])
+            found.setdefault("training", []).append((run.label, _address(shown, "gif")))
+        for name, file in run.sheets.items():
+            found.setdefault(name, []).append((run.label, _address(file.read_bytes())))
+    return list(found.items())
+
+
+def _address(picture: bytes, kind: str = "png") -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
 
 
 def _differences(runs: Sequence[RunRecord]) -> list[tuple[str, list[str]]]:

@@ -6,7 +6,8 @@
     data.json            the data's description and the report of its preparation
     tokenizer.json       token strings of the ids
     metrics.jsonl        one record a line: step, stage, round, seconds and what was seen
-    samples/<step>.txt   sentences drawn from the same seed at every measurement
+    samples/<step>.txt   sentences drawn from the same seed at every measurement; of images a sheet, <step>.png
+    sheets/<name>.png    further images to look at, as they were last
     checkpoints/<step>/  see `textgan.checkpoint`
     networks/            what it takes to build them beside these, where a game needs more
     model.safetensors    all networks, when training has ended
@@ -41,6 +42,7 @@ class Run:
     tokenizer_file = property(lambda self: self.folder / "tokenizer.json")
     metrics_file = property(lambda self: self.folder / "metrics.jsonl")
     samples_folder = property(lambda self: self.folder / "samples")
+    sheets_folder = property(lambda self: self.folder / "sheets")
     checkpoints_folder = property(lambda self: self.folder / "checkpoints")
     model_file = property(lambda self: self.folder / "model.safetensors")
     report_file = property(lambda self: self.folder / "report.html")
@@ -139,3 +141,9 @@ class Run:
 
     def write_samples(self, step: int, sentences: Sequence[str]) -> None:
         write_atomically(self.samples_folder / f"{step}.txt", "".join(f"{sentence}\n" for sentence in sentences))
+
+    def write_sheet(self, name: str, picture: bytes) -> None:
+        """A PNG file in a folder that holds the latest of each name; one whose name is a step is a sample."""
+        folder = self.samples_folder if name.isdecimal() else self.sheets_folder
+        folder.mkdir(exist_ok=True)
+        write_atomically(folder / f"{name}.png", picture)

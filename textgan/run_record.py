@@ -44,7 +44,9 @@ class RunRecord:
     unreadable: list[int]
     """Numbers of its lines that are no record: the last one, where the run was killed."""
     samples: dict[int, Path]
-    """Files of sentences, by step."""
+    """Files of sentences, or sheets of images, by step."""
+    sheets: dict[str, Path]
+    """Further sheets of images, by name."""
 
     def of(self, kind: str) -> list[Record]:
         """The records of a kind, in the order written."""
@@ -104,7 +106,8 @@ def read_run(folder: Path, label: str | None = None) -> RunRecord:
         data=data,
         records=[record for record in parsed.values() if record],
         unreadable=[number for number, record in parsed.items() if not record],
-        samples={int(p.stem): p for p in folder.glob("samples/*.txt") if p.stem.isdecimal()},
+        samples={int(p.stem): p for p in folder.glob("samples/*.*") if p.stem.isdecimal()},
+        sheets={p.stem: p for p in sorted(folder.glob("sheets/*.png"))},
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import chain, islice, zip_longest
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -20,7 +20,6 @@ from torch import Tensor
 from textgan.data.cards import Source, card_names, load_card, open_source
 from textgan.data.corpus import prepared_corpus
 from textgan.data.preparation import SPLITS
-from textgan.data.readers import Row
 from textgan.data.report import CorpusReport
 from textgan.data.settings import DataConfig, Settings, resolve
 from textgan.data.spec import LabelledSpec
@@ -123,9 +122,20 @@ def open_labelled(
     )
 
 
-def in_turn(rows: Callable[[], Iterator[Row]], limit: int) -> Iterator[Row]:
+@runtime_checkable
+class HasLabel(Protocol):
+    """A thing with a label."""
+
+    @property
+    def label(self) -> str: ...
+
+
+AnyRow = TypeVar("AnyRow", bound=HasLabel)
+
+
+def in_turn(rows: Callable[[], Iterator[AnyRow]], limit: int) -> Iterator[AnyRow]:
     """`limit` rows, one of each label after the other for as long as it has any, each label's first rows first."""
-    kept: dict[str, list[Row]] = {}
+    kept: dict[str, list[AnyRow]] = {}
     for row in rows():
         same = kept.setdefault(row.label, [])
         if len(same) < limit:

@@ -1,18 +1,21 @@
 """Which metrics for which data: the one place where that is chosen. No game names a metric.
 
 What is measured follows from what a game is held against: sentences against held-out sentences, sentences of
-categories against what a classifier takes them for as well, endings against the true ending of their context.
+categories against what a classifier takes them for as well, endings against the true ending of their context, images
+against held-out images through the eyes of a classifier.
 """
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from textgan.data.corpus import TextCorpus
+from textgan.data.images.corpus import ImageCorpus
 from textgan.data.labelled import LabelledCorpus
 from textgan.data.oracle import OracleCorpus
 from textgan.data.stories import StoryCorpus
 from textgan.evaluation.config import EvaluationConfig, Scores
+from textgan.evaluation.images import ImageEvaluation
 from textgan.evaluation.labelled import LabelledEvaluation
 from textgan.evaluation.stories import StoryEvaluation
 from textgan.evaluation.text import TextEvaluation
@@ -21,7 +24,7 @@ from textgan.trainer import Measurement
 
 __all__ = ["Corpus", "Evaluation", "EvaluationConfig", "Scores", "evaluation_of"]
 
-Corpus = TextCorpus | LabelledCorpus | OracleCorpus | StoryCorpus
+Corpus = TextCorpus | LabelledCorpus | OracleCorpus | StoryCorpus | ImageCorpus
 
 
 @runtime_checkable
@@ -41,8 +44,10 @@ class Evaluation(Protocol):
         """Everything there is, of a sample drawn at `temperature`, against the test split."""
 
 
-def evaluation_of(corpus: Corpus, config: EvaluationConfig) -> Evaluation:
+def evaluation_of(corpus: Corpus, config: Any) -> Evaluation:
     """How games are measured on this corpus."""
+    if isinstance(corpus, ImageCorpus):
+        return ImageEvaluation(corpus, config)
     if isinstance(corpus, StoryCorpus):
         return StoryEvaluation(corpus, config)
     if isinstance(corpus, LabelledCorpus):

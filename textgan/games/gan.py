@@ -1,0 +1,45 @@
+"""GAN, fully connected, non-saturating or minimax (Goodfellow et al., 2014).
+
+The discriminator maximises, the generator minimises the value of the game (equation 1)::
+
+    V(D, G) = E log D(x) + E log(1 - D(G(z)))
+
+At the optimum D is 1/2 everywhere and V is -2 ln 2. With ``loss: standard`` the generator maximises ``E log D(G(z))``
+instead (section 3), whose gradient does not vanish where the discriminator is sure; ``saturating`` is the game itself.
+
+Differs from the paper: leaky rectifiers and tanh for rectifiers with sigmoid units and maxout; Adam for momentum;
+latents are Gaussian; sizes are for small images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from textgan.networks.image_discriminators import ImageDiscriminatorConfig
+from textgan.networks.image_generators import ImageGeneratorConfig
+from textgan.parts.image_game import ImageGame, ImageGameConfig
+
+
+@dataclass(frozen=True)
+class Config(ImageGameConfig):
+    """Fully connected networks."""
+
+    rounds: int = 6000
+    """Rounds; each has one step of the generator."""
+    generator: ImageGeneratorConfig = field(default_factory=lambda: ImageGeneratorConfig(kind="mlp", width=256))
+    discriminator: ImageDiscriminatorConfig = field(
+        default_factory=lambda: ImageDiscriminatorConfig(kind="mlp", width=256, dropout=0.3)
+    )
+
+
+TINY = Config(
+    batch_size=16,
+    rounds=3,
+    latent=8,
+    generator=ImageGeneratorConfig(kind="mlp", width=16),
+    discriminator=ImageDiscriminatorConfig(kind="mlp", width=16),
+)
+
+
+class GAN(ImageGame):
+    """Two multilayer perceptrons."""
