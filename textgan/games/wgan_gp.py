@@ -6,8 +6,8 @@ lines between them (equation 3)::
     L_D = E f(G(z)) - E f(x) + 10 E (|grad f(x^)| - 1)^2,   x^ = e x + (1 - e) G(z), e ~ U(0, 1) for each pair
     L_G = -E f(G(z))
 
-Norms are taken image by image, hence no batch norm in the critic; Adam has beta1 0, beta2 0.9, and the critic five steps
-a round.
+Norms are taken image by image, hence no batch norm in the critic; Adam has beta1 0, beta2 0.9, and the critic five
+steps a round.
 
 Differs from the paper: widths and depth follow the size of the images; DCGAN's layers by default, residual blocks with
 ``generator.kind: resnet`` and ``discriminator.kind: resnet``.
@@ -47,9 +47,7 @@ class Config(ImageGameConfig):
         super().__post_init__()
         check_above_zero("game", self, "penalty")
         if self.discriminator.norm == "batch":
-            raise UserError(
-                "game.discriminator.norm is 'batch'; with a gradient penalty it must be none, instance or layer"
-            )
+            raise UserError("game.discriminator.norm is 'batch'; under a penalty it must be none, instance or layer")
 
 
 TINY = Config(

@@ -66,8 +66,8 @@ class MinibatchDeviation(nn.Module):
 class MinibatchDiscrimination(nn.Module):
     """How close each example is to the others of its batch, under learned maps (Salimans et al. 2016, section 3.2).
 
-    ``o_b(x_i) = sum_{j != i} exp(-|M_ib - M_jb|_1)``, M being a linear map of the features onto `kernels` rows of `size`
-    numbers.
+    ``o_b(x_i) = sum_{j != i} exp(-|M_ib - M_jb|_1)``, M being a linear map of the features onto `kernels` rows of
+    `size` numbers.
     """
 
     def __init__(self, features: int, kernels: int = 16, size: int = 8) -> None:

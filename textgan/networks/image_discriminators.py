@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -58,13 +59,13 @@ class ImageDiscriminator(nn.Module):
         channels = spec.channels + extra
         if config.kind == "mlp":
             sizes = [channels * spec.height * spec.width, *[config.width] * config.layers]
-            hidden = [m for a, b in zip(sizes, sizes[1:], strict=False) for m in (nn.Linear(a, b), nn.LeakyReLU(0.2))]
+            hidden = [m for a, b in pairwise(sizes) for m in (nn.Linear(a, b), nn.LeakyReLU(0.2))]
             self.body: nn.Module = nn.Sequential(nn.Flatten(), *hidden)
         else:
             steps = len(sides(max(spec.height, spec.width))) - 1
             widths = [channels, *[config.width * 2 ** min(k, 4) for k in range(max(1, steps))]]
             block = _halving if config.kind == "conv" else _ResidualHalving
-            pairs = list(zip(widths, widths[1:], strict=False))
+            pairs = list(pairwise(widths))
             # The first layer is never normalised: the mean and the range of an image are what it is.
             blocks = [block(a, b, "none" if i == 0 else config.norm) for i, (a, b) in enumerate(pairs)]
             self.body = nn.Sequential(*blocks, nn.Flatten())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -51,7 +52,7 @@ class ImageGenerator(nn.Module):
 
 def _layers(inputs: int, config: ImageGeneratorConfig, spec: ImageSpec) -> nn.Sequential:
     sizes = [inputs, *[config.width] * config.layers]
-    hidden = [m for a, b in zip(sizes, sizes[1:], strict=False) for m in (nn.Linear(a, b), nn.LeakyReLU(0.2))]
+    hidden = [m for a, b in pairwise(sizes) for m in (nn.Linear(a, b), nn.LeakyReLU(0.2))]
     return nn.Sequential(*hidden, nn.Linear(config.width, spec.numbers))
 
 
@@ -67,7 +68,7 @@ class _Maps(nn.Module):
         self.first = nn.Linear(inputs, widths[0] * self.start[0] * self.start[1])
         block = _Doubling if config.kind == "conv" else _ResidualDoubling
         self.open = nn.Sequential(norm_of(config.norm, widths[0]), nn.ReLU())
-        self.blocks = nn.ModuleList([block(a, b, config.norm) for a, b in zip(widths, widths[1:], strict=False)])
+        self.blocks = nn.ModuleList([block(a, b, config.norm) for a, b in pairwise(widths)])
         self.last = nn.Conv2d(widths[-1], spec.channels, 3, padding=1)
         if config.kind == "conv":
             draw_weights(self, config.init_std)
@@ -103,7 +104,7 @@ class _ResidualDoubling(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, norm: NormName) -> None:
         super().__init__()
-        self.double = nn.Upsample(scale_factor=2)
+        self.enlarge = nn.Upsample(scale_factor=2)
         self.convolutions = nn.Sequential(
             nn.Conv2d(inputs, outputs, 3, padding=1),
             norm_of(norm, outputs),
@@ -114,5 +115,5 @@ class _ResidualDoubling(nn.Module):
         self.shortcut = nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, maps: Tensor) -> Tensor:
-        doubled = self.double(maps)
+        doubled = self.enlarge(maps)
         return torch.relu(self.convolutions(doubled) + self.shortcut(doubled))

@@ -75,16 +75,9 @@ class ImageGame(Game):
         }
 
     def stages(self) -> Sequence[Stage]:
-        moves = [
-            Move(
-                "discriminator",
-                self.discriminator_loss,
-                self.config.discriminator_steps,
-                after=self.after_discriminator,
-            ),
-            Move("generator", self.generator_loss),
-        ]
-        return [Stage("adversarial", self.config.rounds, moves)]
+        steps = self.config.discriminator_steps
+        discriminate = Move("discriminator", self.discriminator_loss, steps, after=self.after_discriminator)
+        return [Stage("adversarial", self.config.rounds, [discriminate, Move("generator", self.generator_loss)])]
 
     def latents(self, n: int) -> Float[Tensor, "n size"]:
         """`n` latent vectors, on the generator's device."""
@@ -95,7 +88,7 @@ class ImageGame(Game):
         """The images of latent vectors."""
         return self.generator(latents)
 
-    def sample(self, n: int) -> Float[Tensor, "n channels height width"]:  # type: ignore[override]
+    def sample(self, n: int) -> Float[Tensor, "n channels height width"]:
         return self.decode(self.latents(n))
 
     def discriminator_loss(self, real: Tensor, turn: Turn) -> Loss:
