@@ -27,6 +27,8 @@ class Objective(NamedTuple):
     """A scalar. Most look at the fakes alone; the relativistic ones at both."""
     reward: Callable[[Tensor], Tensor] = torch.sigmoid
     """What a sample is worth to a policy gradient, by its score: the probability that it is real, where it is one."""
+    has_level: bool = True
+    """Whether adding a number to all scores changes anything. Where not, a last layer's bias could not learn."""
 
 
 def discriminator_loss(real: Float[Tensor, "n *votes"], fake: Float[Tensor, "m *votes"]) -> Halves:
@@ -155,10 +157,10 @@ OBJECTIVES: dict[str, Objective] = {
     "standard": Objective(discriminator_loss, _non_saturating),
     "saturating": Objective(discriminator_loss, _saturating),
     "least_squares": Objective(_least_squares, _towards_one, reward=torch.Tensor.float),
-    "wasserstein": Objective(_wasserstein, _raise_score, reward=torch.Tensor.float),
+    "wasserstein": Objective(_wasserstein, _raise_score, reward=torch.Tensor.float, has_level=False),
     "hinge": Objective(_hinge, _raise_score, reward=torch.Tensor.float),
-    "relativistic": Objective(_relativistic, _relativistic_generator),
-    "relativistic_average": Objective(_relativistic_average, _relativistic_average_generator),
+    "relativistic": Objective(_relativistic, _relativistic_generator, has_level=False),
+    "relativistic_average": Objective(_relativistic_average, _relativistic_average_generator, has_level=False),
     **{name: _f_divergence(divergence) for name, divergence in F_DIVERGENCES.items() if name != "gan"},
 }
 """Every objective by its name. The f-divergence called gan in the paper is ``saturating``."""

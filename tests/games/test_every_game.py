@@ -13,6 +13,7 @@ from tests.toys import assert_bitwise_equal, weights
 from textgan import registry
 from textgan.checkpoint import CheckpointStore
 from textgan.data.batches import Batches
+from textgan.data.images.spec import ImageSpec, LabelledImages
 from textgan.data.labelled import LabelledBatch
 from textgan.data.oracle import OracleSplit
 from textgan.data.spec import LabelledSpec, StorySpec, TextSpec
@@ -29,6 +30,11 @@ SPECS = {
     },
     "labelled": {"labelled": LabelledSpec(vocab_size=V, length=T, train_size=N, categories=("a", "b", "c"))},
     "stories": {"stories": StorySpec(vocab_size=V, length=T, train_size=N, sentences=3, sentence_length=5)},
+    "images": {
+        "grey": ImageSpec(channels=1, height=8, width=8, train_size=N),
+        "colour, oblong": ImageSpec(channels=3, height=7, width=6, train_size=N),
+    },
+    "labelled_images": {"images": ImageSpec(1, 8, 8, train_size=N, categories=("a", "b", "c"))},
 }
 """What games are played on here, by `Game.data`."""
 CONFIG = TrainerConfig(device="cpu", checkpoint_every=0.0, log_every=1)
@@ -43,7 +49,10 @@ every_game_and_spec = pytest.mark.parametrize(("name", "spec"), PAIRS)
 every_game = pytest.mark.parametrize("name", registry.names())
 
 
-def _first_spec(name: str) -> TextSpec:
+Spec = TextSpec | ImageSpec
+
+
+def _first_spec(name: str) -> Spec:
     return next(iter(SPECS[registry.find(name).game.data].values()))
 
 
@@ -78,7 +87,28 @@ class Labelled:
         return LabelledBatch(self._tokens[indices], self._category[indices])
 
 
-def _split(spec: TextSpec) -> OracleSplit | Stories | Labelled:
+class Images:
+    """Real images: a light square on a dark ground, in one of three places, which are the categories."""
+
+    def __init__(self, spec: ImageSpec) -> None:
+        noise = torch.rand(N, *spec.shape, generator=torch.Generator().manual_seed(0)) * 0.4 - 1
+        self._category = torch.arange(N) % 3
+        for image, place in zip(noise, self._category.tolist(), strict=True):
+            image[:, 2 * place : 2 * place + 3, 2:5] += 1.5
+        self._image, self._labelled = noise, bool(spec.categories)
+
+    def __len__(self) -> int:
+        return N
+
+    def take(self, indices: torch.Tensor) -> torch.Tensor | LabelledImages:
+        if self._labelled:
+            return LabelledImages(self._image[indices], self._category[indices])
+        return self._image[indices]
+
+
+def _split(spec: Spec) -> OracleSplit | Stories | Labelled | Images:
+    if isinstance(spec, ImageSpec):
+        return Images(spec)
     if isinstance(spec, StorySpec):
         return Stories(spec)
     return Labelled(spec) if isinstance(spec, LabelledSpec) else OracleSplit(_sentences(spec))
@@ -107,7 +137,7 @@ def _sentences(spec: TextSpec) -> torch.Tensor:
 
 
 def _trainer(
-    name: str, spec: TextSpec, store: CheckpointStore | None = None, seed: int = 0, config: TrainerConfig = CONFIG
+    name: str, spec: Spec, store: CheckpointStore | None = None, seed: int = 0, config: TrainerConfig = CONFIG
 ) -> Trainer:
     entry = registry.find(name)
     seed_everything(seed)
@@ -212,7 +242,21 @@ def test_it_plays_in_bfloat16(name, spec):
     assert all(p.dtype == torch.float32 and p.isfinite().all() for p in trainer.game.parameters())
 
 
-@every_game_and_spec
+OF_TEXT = [p for p in PAIRS if isinstance(p.values[1], TextSpec)]
+OF_IMAGES = [p for p in PAIRS if isinstance(p.values[1], ImageSpec)]
+
+
+@pytest.mark.parametrize(("name", "spec"), OF_IMAGES)
+def test_samples_are_images(name, spec):
+    trainer = _trainer(name, spec)
+    trainer.play()
+    images = trainer.game.eval().sample(9)
+    assert images.shape == (9, *spec.shape)
+    assert images.abs().max() <= 1
+    assert not torch.equal(images[0], images[3])
+
+
+@pytest.mark.parametrize(("name", "spec"), OF_TEXT)
 def test_samples_are_sentences(name, spec):
     trainer = _trainer(name, spec)
     trainer.play()

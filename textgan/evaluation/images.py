@@ -59,10 +59,10 @@ class ImageEvaluationConfig:
 
 @runtime_checkable
 class HasLatents(Protocol):
-    """A game whose images are functions of a latent vector."""
+    """A game whose images are functions of a latent vector, and of a category where it learned from categories."""
 
     def latents(self, n: int) -> Tensor: ...
-    def decode(self, latents: Tensor) -> Tensor: ...
+    def decode(self, latents: Tensor, *category: Tensor) -> Tensor: ...
 
 
 @runtime_checkable
@@ -164,18 +164,20 @@ class ImageEvaluation:
         """What there is to look at: images, and how many of them in a row."""
         found: dict[str, tuple[Tensor, int | None]] = {"real": (self._real_sheet, None)}
         if isinstance(game, HasLatents):
-            found["interpolation"] = _interpolation(game), STEPS
+            found["interpolation"] = self._interpolation(game), STEPS
         if isinstance(game, HasSheets):
             found |= {name: (rows.flatten(0, 1), rows.shape[1]) for name, rows in game.sheets().items()}
         return found
 
+    def _interpolation(self, game: HasLatents, rows: int = 6) -> Tensor:
+        """Rows of images of latent vectors on the great circles between two of them (White 2016)."""
+        ends = game.latents(2 * rows)
+        between = great_circle(ends[:rows], ends[rows:], STEPS).flatten(0, 1)
+        if not self._labelled:
+            return game.decode(between)
+        row = torch.arange(rows, device=between.device).repeat_interleave(STEPS)
+        return game.decode(between, row % len(self._corpus.spec.categories))
+
     @cached_property
     def _real_sheet(self) -> Tensor:
         return self._corpus.valid.images(self._config.shown)
-
-
-def _interpolation(game: HasLatents, rows: int = 6) -> Tensor:
-    """Rows of images of latent vectors on the great circles between two of them (White 2016)."""
-    ends = game.latents(2 * rows)
-    between = great_circle(ends[:rows], ends[rows:], STEPS)
-    return game.decode(between.flatten(0, 1))

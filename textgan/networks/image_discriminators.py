@@ -52,9 +52,16 @@ class ImageDiscriminatorConfig:
 
 
 class ImageDiscriminator(nn.Module):
-    """Features of an image, and `outputs` numbers from them. Conditional games hand in `extra` maps with the image."""
+    """Features of an image, and `outputs` numbers from them.
 
-    def __init__(self, config: ImageDiscriminatorConfig, spec: ImageSpec, outputs: int = 1, extra: int = 0) -> None:
+    Args:
+        extra: maps that a conditional game hands in with the image.
+        bias: of the last layer; without one where the objective does not see it.
+    """
+
+    def __init__(
+        self, config: ImageDiscriminatorConfig, spec: ImageSpec, outputs: int = 1, extra: int = 0, bias: bool = True
+    ) -> None:
         super().__init__()
         channels = spec.channels + extra
         if config.kind == "mlp":
@@ -63,12 +70,11 @@ class ImageDiscriminator(nn.Module):
             self.body: nn.Module = nn.Sequential(nn.Flatten(), *hidden)
         else:
             steps = len(sides(max(spec.height, spec.width))) - 1
-            widths = [channels, *[config.width * 2 ** min(k, 4) for k in range(max(1, steps))]]
+            widths = [config.width * 2 ** min(k, 4) for k in range(steps + 1)]
             block = _halving if config.kind == "conv" else _ResidualHalving
-            pairs = list(pairwise(widths))
             # The first layer is never normalised: the mean and the range of an image are what it is.
-            blocks = [block(a, b, "none" if i == 0 else config.norm) for i, (a, b) in enumerate(pairs)]
-            self.body = nn.Sequential(*blocks, nn.Flatten())
+            first = nn.Sequential(nn.Conv2d(channels, widths[0], 3, padding=1), nn.LeakyReLU(0.2))
+            self.body = nn.Sequential(first, *[block(a, b, config.norm) for a, b in pairwise(widths)], nn.Flatten())
         if config.kind == "conv":
             draw_weights(self.body, config.init_std)
         with torch.no_grad():
@@ -81,7 +87,7 @@ class ImageDiscriminator(nn.Module):
         if config.minibatch != "none":
             found = MinibatchDeviation() if config.minibatch == "deviation" else MinibatchDiscrimination(self.size)
             self.compare, more = found, found.extra
-        self.output = nn.Linear(self.size + more, outputs)
+        self.output = nn.Linear(self.size + more, outputs, bias=bias)
         if config.spectral:
             with_spectral_norm(self)
 

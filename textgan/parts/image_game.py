@@ -57,15 +57,15 @@ class ImageGame(Game):
         super().__init__()
         self.config, self.spec = config, spec
         self.batch_size = config.batch_size
+        self.referee = Referee(config.loss, config.tricks)
         self.generator = self.make_generator()
         self.discriminator = self.make_discriminator()
-        self.referee = Referee(config.loss, config.tricks)
 
     def make_generator(self) -> torch.nn.Module:
         return ImageGenerator(self.config.generator, self.spec, self.config.latent)
 
     def make_discriminator(self) -> torch.nn.Module:
-        return ImageDiscriminator(self.config.discriminator, self.spec)
+        return ImageDiscriminator(self.config.discriminator, self.spec, bias=self.referee.objective.has_level)
 
     def optimizers(self) -> dict[str, Optimizer]:
         made = self.config.optimizers
