@@ -19,7 +19,19 @@ FILES = {
 GAMES = [name for name in FILES if name.startswith("games.") and name != "games.__init__"]
 COMMANDS = {"train", "generate", "evaluate", "export", "api", "stories"}
 """What nobody else builds on: command lines, and the library of story endings with its own."""
-STEERING = {*COMMANDS, "command_line", "config", "domains", "experiment", "evaluation", "model", "model_card", "plan"}
+STEERING = {
+    *COMMANDS,
+    "command_line",
+    "config",
+    "domains",
+    "experiment",
+    "evaluation",
+    "model",
+    "text_model",
+    "image_model",
+    "model_card",
+    "plan",
+}
 STEERING |= {"registry", "report", "leaderboard", "leaderboard_page", "drawing", "figures", "run", "run_record"}
 STEERING |= {"transformers_folder", "trainer", "averages", "checkpoint", "collapse", "precision", "progress"}
 STEERING |= {"recovery", "signals"}

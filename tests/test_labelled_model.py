@@ -18,7 +18,7 @@ from textgan.errors import UserError
 from textgan.evaluate import main as evaluate
 from textgan.experiment import prepare, run_folder
 from textgan.generate import main as generate
-from textgan.model import Model
+from textgan.text_model import TextModel
 from textgan.train import main as train
 
 NAME = "place_unigrams"
@@ -60,7 +60,7 @@ def run(cache: None, options: list[str], tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="module")
-def model(run: Path) -> Model:
+def model(run: Path) -> TextModel:
     return textgan.load(run)
 
 
@@ -69,34 +69,34 @@ def animals(sentences: list[str]) -> list[str]:
     return [[*sentence.split(), "", ""][1] for sentence in sentences]
 
 
-def test_the_description_of_the_data_is_read_back(model: Model) -> None:
+def test_the_description_of_the_data_is_read_back(model: TextModel) -> None:
     assert model.categories == LABELS
     assert isinstance(model.spec, LabelledSpec)
     assert model.spec.categories == LABELS
 
 
-def test_sentences_are_of_the_category_asked_for(model: Model) -> None:
+def test_sentences_are_of_the_category_asked_for(model: TextModel) -> None:
     for label in LABELS:
         assert set(animals(model.sample(50, temperature=0.3, seed=0, category=label))) == {label}
 
 
-def test_without_one_they_are_of_each_in_turn_over_several_draws(model: Model) -> None:
+def test_without_one_they_are_of_each_in_turn_over_several_draws(model: TextModel) -> None:
     sentences = model.sample(2002, temperature=0.3, seed=0)
     assert animals(sentences) == model.categories_of(2002) == [LABELS[i % 3] for i in range(2002)]
     assert model.categories_of(2, "owl") == ["owl", "owl"]
 
 
-def test_a_category_that_is_not_there_is_refused_with_those_that_are(model: Model) -> None:
+def test_a_category_that_is_not_there_is_refused_with_those_that_are(model: TextModel) -> None:
     with pytest.raises(UserError, match=r"category is 'fox'; it must be one of: cat, dog, owl$"):
         model.sample(1, category="fox")
 
 
-def test_generate_writes_a_category(run: Path, model: Model, capsys: pytest.CaptureFixture[str]) -> None:
+def test_generate_writes_a_category(run: Path, model: TextModel, capsys: pytest.CaptureFixture[str]) -> None:
     generate([str(run), "--num", "20", "--seed", "1", "--category", "dog"])
     assert capsys.readouterr().out.splitlines() == model.sample(20, seed=1, category="dog")
 
 
-def test_json_lines_have_the_category(run: Path, model: Model, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_lines_have_the_category(run: Path, model: TextModel, capsys: pytest.CaptureFixture[str]) -> None:
     generate([str(run), "--num", "2002", "--seed", "1", "--format", "jsonl"])
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["category"] for row in rows] == model.categories_of(2002)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from textgan.data.corpus import open_corpus
 from textgan.data.images.corpus import open_images
@@ -44,6 +44,8 @@ class Domain:
 
     open: Callable[[Asked], Corpus]
     """The corpus that is asked for."""
+    makes: Literal["sentences", "endings", "images"]
+    """What is generated."""
     spec: type[Any]
     """What a game knows of it."""
     embedded: str
@@ -123,6 +125,7 @@ def _refuse_prompts(asked: Asked) -> None:
 DOMAINS = {
     "text": Domain(
         open=_open_text,
+        makes="sentences",
         spec=TextSpec,
         embedded="bbe",
         best="nll-valid",
@@ -131,6 +134,7 @@ DOMAINS = {
     ),
     "labelled": Domain(
         open=_open_labelled,
+        makes="sentences",
         spec=LabelledSpec,
         embedded="bbe",
         best="nll-valid",
@@ -139,6 +143,7 @@ DOMAINS = {
     ),
     "stories": Domain(
         open=_open_stories,
+        makes="endings",
         spec=StorySpec,
         embedded="story_world",
         best="nll-valid",
@@ -150,6 +155,7 @@ DOMAINS = {
     ),
     "images": Domain(
         open=_open_images,
+        makes="images",
         spec=ImageSpec,
         embedded="digits",
         best="frechet-distance",
@@ -160,6 +166,7 @@ DOMAINS = {
     ),
     "labelled_images": Domain(
         open=_open_labelled_images,
+        makes="images",
         spec=ImageSpec,
         embedded="digits",
         best="frechet-distance",

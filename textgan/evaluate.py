@@ -166,6 +166,8 @@ def _score_run(command: EvaluateCommand) -> dict[str, Score]:
             f"{learned}, now it is {corpus.signature}"
         )
     config = model.settings.evaluation
+    if DOMAINS[model.game.data].makes == "images":
+        _refuse(command, ("temperature", "encoder", "embedded"), "it is for sentences, and this RUN generates images")
     if command.encoder is not None:
         config = replace(config, encoder=command.encoder)
     if command.embedded is not None:

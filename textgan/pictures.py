@@ -40,6 +40,11 @@ def grid(images: Float[Tensor, "n channels height width"], columns: int | None =
     return Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels)
 
 
+def as_images(images: Float[Tensor, "n channels height width"]) -> list[Image.Image]:
+    """Each image by itself, as large as it is."""
+    return [Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels) for pixels in as_pixels(images)]
+
+
 def png(image: Image.Image) -> bytes:
     """An image as a PNG file."""
     buffer = io.BytesIO()

@@ -11,6 +11,7 @@ from torch import Tensor
 from textgan.data.images.spec import LabelledImages
 from textgan.game import Loss, Turn
 from textgan.parts.image_game import ImageGame
+from textgan.parts.referee import Score
 
 
 class LabelledImageGame(ImageGame):
@@ -51,7 +52,7 @@ class LabelledImageGame(ImageGame):
         adversarial = self.referee.generator(self.judge_of(real.category), real.image, fake, turn)
         return Loss({"adversarial": adversarial, **self.referee.diversity(fake, latents)})
 
-    def judge_of(self, category: Int[Tensor, " n"]):  # type: ignore[no-untyped-def]
+    def judge_of(self, category: Int[Tensor, " n"]) -> Score:
         """The discriminator's scores as a function of images alone: of a batch, or of two, of these categories."""
         return lambda images: self.discriminator(images, category.repeat(len(images) // len(category)))
 
