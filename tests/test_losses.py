@@ -6,7 +6,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from textgan.losses import F_DIVERGENCES, OBJECTIVES, accuracy, discriminator_loss, gradient_penalty
+from textgan.losses import (
+    F_DIVERGENCES,
+    OBJECTIVES,
+    accuracy,
+    discriminator_loss,
+    gradient_penalty,
+    least_squares,
+    slope_penalty,
+)
 
 REAL, FAKE = [0.3, -0.8, 1.2], [0.9, -1.5, 0.4]
 
@@ -70,8 +78,17 @@ def test_an_objective_and_its_gradient_are_those_of_its_equations(name):
         torch.testing.assert_close(mine, theirs)
 
 
+def test_least_squares_has_the_labels_it_is_given():
+    real, fake = torch.tensor(REAL), torch.tensor(FAKE)
+    objective = least_squares(-1.0, 2.0, 0.5)
+    on_real, on_fake = objective.discriminator(real, fake)
+    assert on_real.item() == pytest.approx(sum((x - 2) ** 2 for x in REAL) / 6)
+    assert on_fake.item() == pytest.approx(sum((x + 1) ** 2 for x in FAKE) / 6)
+    assert objective.generator(real, fake).item() == pytest.approx(sum((x - 0.5) ** 2 for x in FAKE) / 6)
+
+
 def test_every_objective_is_tested_here():
-    assert {*BY_HAND, *F_DIVERGENCES} - {"gan"} == set(OBJECTIVES)
+    assert {*BY_HAND, *F_DIVERGENCES} == set(OBJECTIVES)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
@@ -115,9 +132,9 @@ F = {
     "squared_hellinger": lambda u: (u.sqrt() - 1) ** 2,
     "jeffrey": lambda u: (u - 1) * u.log(),
     "jensen_shannon": lambda u: -(u + 1) * ((1 + u) / 2).log() + u * u.log(),
-    "gan": lambda u: u * u.log() - (u + 1) * (u + 1).log(),
+    "saturating": lambda u: u * u.log() - (u + 1) * (u + 1).log(),
 }
-"""f of each divergence ``sum q f(p / q)``: Nowozin et al. 2016, table 1. (That of "gan" is JSD's less 2 log 2.)"""
+"""f of each divergence ``sum q f(p / q)``: Nowozin et al. 2016, table 1. (The last is JSD's less 2 log 2.)"""
 
 
 def _best_bound(name: str, p: Tensor, q: Tensor) -> float:
@@ -172,7 +189,7 @@ def test_the_best_bound_over_two_gaussians_is_the_divergence(name):
     assert _best_bound(name, p, q) == pytest.approx(expected, abs=2e-3)
 
 
-@pytest.mark.parametrize("name", sorted(set(F_DIVERGENCES) - {"gan"}))
+@pytest.mark.parametrize("name", sorted(set(F_DIVERGENCES) - {"saturating"}))
 def test_an_f_divergences_objective_is_its_bound(name):
     real, fake = torch.tensor(REAL), torch.tensor(FAKE)
     divergence, objective = F_DIVERGENCES[name], OBJECTIVES[name]
@@ -183,9 +200,9 @@ def test_an_f_divergences_objective_is_its_bound(name):
     )
 
 
-def test_the_f_divergence_called_gan_is_the_saturating_objective():
+def test_the_saturating_objective_is_the_bound_of_its_divergence():
     real, fake = torch.tensor(REAL), torch.tensor(FAKE)
-    divergence = F_DIVERGENCES["gan"]
+    divergence = F_DIVERGENCES["saturating"]
     on_real, on_fake = discriminator_loss(real, fake)
     torch.testing.assert_close(on_real, -divergence.activation(real).mean())
     torch.testing.assert_close(on_fake, divergence.conjugate(divergence.activation(fake)).mean())
@@ -240,3 +257,9 @@ def test_the_penalty_is_float32_under_autocast_and_differentiable():
     penalty.backward()
     norm = critic.weight.detach().norm()
     torch.testing.assert_close(critic.weight.grad, 2 * (norm - 1) * critic.weight.detach() / norm)
+
+
+def test_the_slope_penalty_is_that_of_the_points_themselves():
+    x = torch.tensor([[3.0, 0.0], [0.0, 2.0]], requires_grad=True)
+    penalty = slope_penalty(lambda x: x.square().sum(1) / 2, x)
+    assert penalty.item() == pytest.approx(((3 - 1) ** 2 + (2 - 1) ** 2) / 2)

@@ -120,8 +120,9 @@ def parse_train_command(entry: Entry, flags: Sequence[str], prog: str, add_help:
 
 def defaults(entry: Entry, kind: type[AnySettings]) -> AnySettings:
     """What holds for a game where nothing is said."""
-    domain = DOMAINS[entry.game.data]
-    return kind(game=entry.config(), data=domain.data(), evaluation=domain.evaluation(), corpus=domain.embedded)
+    domain, usual = DOMAINS[entry.game.data], dict(entry.game.usual)
+    data = domain.data(**usual.pop("data", {}))
+    return kind(game=entry.config(), data=data, evaluation=domain.evaluation(), **{"corpus": domain.embedded, **usual})
 
 
 def _typed(entry: Entry, kind: Any) -> Any:

@@ -12,6 +12,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from textgan.data.corpus import open_corpus
 from textgan.data.images.corpus import open_images
+from textgan.data.images.domains import UnpairedConfig, open_domains
+from textgan.data.images.pairs import PairConfig, PairSpec, open_pairs
 from textgan.data.images.settings import ImageConfig
 from textgan.data.images.spec import ImageSpec
 from textgan.data.labelled import open_labelled
@@ -44,7 +46,7 @@ class Domain:
 
     open: Callable[[Asked], Corpus]
     """The corpus that is asked for."""
-    makes: Literal["sentences", "endings", "images"]
+    makes: Literal["sentences", "endings", "images", "images of images"]
     """What is generated."""
     spec: type[Any]
     """What a game knows of it."""
@@ -101,6 +103,16 @@ def _open_images(asked: Asked) -> Corpus:
 def _open_labelled_images(asked: Asked) -> Corpus:
     _refuse_fields(asked)
     return open_images(asked.corpus, asked.data, labelled=True)
+
+
+def _open_pairs(asked: Asked) -> Corpus:
+    _refuse_fields(asked)
+    return open_pairs(asked.corpus, asked.data)
+
+
+def _open_domains(asked: Asked) -> Corpus:
+    _refuse_fields(asked)
+    return open_domains(asked.corpus, asked.data)
 
 
 def _refuse_fields(asked: Asked) -> None:
@@ -172,6 +184,28 @@ DOMAINS = {
         best="frechet-distance",
         use=("import textgan", 'model = textgan.load("{run}")', "model.sample(8, category=model.categories[0])"),
         data=ImageConfig,
+        evaluation=ImageEvaluationConfig,
+        tiny=TINY_IMAGES,
+    ),
+    "image_pairs": Domain(
+        open=_open_pairs,
+        makes="images of images",
+        spec=PairSpec,
+        embedded="digits",
+        best="mae",
+        use=("import textgan", 'textgan.load("{run}").sheet(24).save("sheet.png")'),
+        data=PairConfig,
+        evaluation=ImageEvaluationConfig,
+        tiny=TINY_IMAGES,
+    ),
+    "image_domains": Domain(
+        open=_open_domains,
+        makes="images of images",
+        spec=ImageSpec,
+        embedded="digits",
+        best="frechet-distance",
+        use=("import textgan", 'textgan.load("{run}").sheet(24).save("sheet.png")'),
+        data=UnpairedConfig,
         evaluation=ImageEvaluationConfig,
         tiny=TINY_IMAGES,
     ),

@@ -10,7 +10,7 @@ over the corpus.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -119,8 +119,10 @@ class Game(nn.Module):
     """
 
     data: ClassVar[str] = "text"
-    """What it is played on: ``text``, sentences; ``labelled``, sentences with a category each; ``stories``, contexts
-    and their endings."""
+    """What it is played on: the name of a domain (`textgan.domains`). ``text``: sentences; ``labelled``: sentences with
+    a category each; ``stories``: contexts and their endings; ``images``, ``labelled_images``, ``image_pairs``, ..."""
+    usual: ClassVar[Mapping[str, Any]] = {}
+    """Options of a run that hold for this game where nothing is said: ``{"corpus": NAME, "data": {FIELD: VALUE}}``."""
     batch_size: int
     """Real examples that the trainer hands to each call of a move's loss."""
 

@@ -69,14 +69,19 @@ def _hinge(real: Tensor, fake: Tensor) -> Halves:
     return F.relu(1 - real.float()).mean(), F.relu(1 + fake.float()).mean()
 
 
-def _least_squares(real: Tensor, fake: Tensor) -> Halves:
-    """Half of ``E (f(real) - 1)^2`` and of ``E f(fake)^2``: Mao et al. 2017, equation 9."""
-    return (real.float() - 1).square().mean() / 2, fake.float().square().mean() / 2
+def least_squares(fake_label: float, real_label: float, target: float) -> Objective:
+    """Half of ``E (f(real) - b)^2``, of ``E (f(fake) - a)^2`` and, for the generator, of ``E (f(fake) - c)^2``.
 
+    Mao et al. 2017, equation 2, with the labels a of fakes and b of real samples, and what the generator wants, c.
+    """
 
-def _towards_one(real: Tensor, fake: Tensor) -> Tensor:
-    """Half of ``E (f(fake) - 1)^2``: Mao et al. 2017, equation 9."""
-    return (fake.float() - 1).square().mean() / 2
+    def halves(real: Tensor, fake: Tensor) -> Halves:
+        return (real.float() - real_label).square().mean() / 2, (fake.float() - fake_label).square().mean() / 2
+
+    def towards(real: Tensor, fake: Tensor) -> Tensor:
+        return (fake.float() - target).square().mean() / 2
+
+    return Objective(halves, towards, reward=torch.Tensor.float)
 
 
 def _relativistic(real: Tensor, fake: Tensor) -> Halves:
@@ -125,9 +130,9 @@ F_DIVERGENCES: dict[str, Divergence] = {
     "squared_hellinger": Divergence(lambda v: 1 - (-v).exp(), lambda t: t / (1 - t)),
     "jeffrey": Divergence(lambda v: v, lambda t: _lambert(t) + 1 / _lambert(t) + t - 2),
     "jensen_shannon": Divergence(lambda v: LOG2 - F.softplus(-v), lambda t: -(2 - t.exp()).log()),
-    "gan": Divergence(lambda v: -F.softplus(-v), lambda t: -(1 - t.exp()).log()),
+    "saturating": Divergence(lambda v: -F.softplus(-v), lambda t: -(1 - t.exp()).log()),
 }
-"""The nine divergences of the paper, by name. Scores are raw."""
+"""The nine divergences of the paper, by name; what it calls that of GAN is ``saturating``. Scores are raw."""
 
 
 def _lambert(t: Tensor) -> Tensor:
@@ -155,15 +160,15 @@ def _f_divergence(divergence: Divergence) -> Objective:
 
 OBJECTIVES: dict[str, Objective] = {
     "standard": Objective(discriminator_loss, _non_saturating),
-    "saturating": Objective(discriminator_loss, _saturating),
-    "least_squares": Objective(_least_squares, _towards_one, reward=torch.Tensor.float),
+    "least_squares": least_squares(0.0, 1.0, 1.0),
     "wasserstein": Objective(_wasserstein, _raise_score, reward=torch.Tensor.float, has_level=False),
     "hinge": Objective(_hinge, _raise_score, reward=torch.Tensor.float),
     "relativistic": Objective(_relativistic, _relativistic_generator, has_level=False),
     "relativistic_average": Objective(_relativistic_average, _relativistic_average_generator, has_level=False),
-    **{name: _f_divergence(divergence) for name, divergence in F_DIVERGENCES.items() if name != "gan"},
+    **{name: _f_divergence(divergence) for name, divergence in F_DIVERGENCES.items()},
+    "saturating": Objective(discriminator_loss, _saturating),  # the same as by its bound, and finite for every score
 }
-"""Every objective by its name. The f-divergence called gan in the paper is ``saturating``."""
+"""Every objective by its name."""
 
 ObjectiveName = Literal[
     "standard", "saturating", "least_squares", "wasserstein", "hinge", "relativistic", "relativistic_average",
@@ -178,10 +183,15 @@ def gradient_penalty(
 ) -> Float[Tensor, ""]:
     """``E (|grad f(x^)| - 1)^2`` at random points between real and fake: WGAN-GP, equation 3 (Gulrajani et al. 2017).
 
-    One mixing weight and one norm a sample, always in float32.
+    One mixing weight a sample.
     """
-    with torch.autocast(real.device.type, enabled=False):
-        weight = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device)
-        between = (weight * real.float() + (1 - weight) * fake.float()).requires_grad_(True)
-        (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    weight = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device)
+    return slope_penalty(critic, weight * real.float() + (1 - weight) * fake.float())
+
+
+def slope_penalty(critic: Callable[[Tensor], Tensor], points: Float[Tensor, "n ..."]) -> Float[Tensor, ""]:
+    """``E (|grad f(x)| - 1)^2`` at some points. One norm a sample, always in float32."""
+    with torch.autocast(points.device.type, enabled=False):
+        points = points.detach().float().requires_grad_(True)
+        (slope,) = torch.autograd.grad(critic(points).sum(), points, create_graph=True)
         return ((slope.flatten(1).norm(dim=1) - 1) ** 2).mean()

@@ -13,6 +13,8 @@ from tests.toys import assert_bitwise_equal, weights
 from textgan import registry
 from textgan.checkpoint import CheckpointStore
 from textgan.data.batches import Batches
+from textgan.data.images.domains import UnpairedImages
+from textgan.data.images.pairs import ImagePairs, PairSpec
 from textgan.data.images.spec import ImageSpec, LabelledImages
 from textgan.data.labelled import LabelledBatch
 from textgan.data.oracle import OracleSplit
@@ -34,6 +36,11 @@ SPECS = {
         "grey": ImageSpec(channels=1, height=8, width=8, train_size=N),
         "colour, oblong": ImageSpec(channels=3, height=7, width=6, train_size=N),
     },
+    "image_pairs": {
+        "same size": PairSpec(1, 8, 8, train_size=N, source_channels=1, source_height=8, source_width=8),
+        "half size": PairSpec(3, 8, 8, train_size=N, source_channels=3, source_height=4, source_width=4),
+    },
+    "image_domains": {"images": ImageSpec(1, 8, 8, train_size=N)},
     "labelled_images": {"images": ImageSpec(1, 8, 8, train_size=N, categories=("a", "b", "c"))},
 }
 """What games are played on here, by `Game.data`."""

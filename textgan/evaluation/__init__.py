@@ -11,20 +11,24 @@ from typing import Any, Protocol, runtime_checkable
 
 from textgan.data.corpus import TextCorpus
 from textgan.data.images.corpus import ImageCorpus
+from textgan.data.images.domains import UnpairedCorpus
+from textgan.data.images.pairs import PairCorpus
 from textgan.data.labelled import LabelledCorpus
 from textgan.data.oracle import OracleCorpus
 from textgan.data.stories import StoryCorpus
 from textgan.evaluation.config import EvaluationConfig, Scores
 from textgan.evaluation.images import ImageEvaluation
 from textgan.evaluation.labelled import LabelledEvaluation
+from textgan.evaluation.pairs import PairEvaluation
 from textgan.evaluation.stories import StoryEvaluation
 from textgan.evaluation.text import TextEvaluation
+from textgan.evaluation.unpaired import UnpairedEvaluation
 from textgan.game import Game
 from textgan.trainer import Measurement
 
 __all__ = ["Corpus", "Evaluation", "EvaluationConfig", "Scores", "evaluation_of"]
 
-Corpus = TextCorpus | LabelledCorpus | OracleCorpus | StoryCorpus | ImageCorpus
+Corpus = TextCorpus | LabelledCorpus | OracleCorpus | StoryCorpus | ImageCorpus | PairCorpus | UnpairedCorpus
 
 
 @runtime_checkable
@@ -46,6 +50,10 @@ class Evaluation(Protocol):
 
 def evaluation_of(corpus: Corpus, config: Any) -> Evaluation:
     """How games are measured on this corpus."""
+    if isinstance(corpus, UnpairedCorpus):
+        return UnpairedEvaluation(corpus, config)
+    if isinstance(corpus, PairCorpus):
+        return PairEvaluation(corpus, config)
     if isinstance(corpus, ImageCorpus):
         return ImageEvaluation(corpus, config)
     if isinstance(corpus, StoryCorpus):

@@ -32,6 +32,21 @@ def sides(size: int) -> list[int]:
     return found
 
 
+def halved(side: int, times: int) -> int:
+    """A side after so many halvings, each rounded up."""
+    for _ in range(times):
+        side = -(-side // 2)
+    return side
+
+
+def cropped(
+    maps: Float[Tensor, "n channels rows columns"], height: int, width: int
+) -> Float[Tensor, "n channels height width"]:
+    """The middle of maps that are large enough."""
+    top, left = (maps.shape[2] - height) // 2, (maps.shape[3] - width) // 2
+    return maps[:, :, top : top + height, left : left + width]
+
+
 def with_spectral_norm(module: nn.Module) -> nn.Module:
     """Every convolution and linear map in it divided by its largest singular value (Miyato et al. 2018)."""
     for child in module.modules():

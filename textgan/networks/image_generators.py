@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from textgan.data.images.spec import ImageSpec
 from textgan.errors import check_above_zero, check_at_least
-from textgan.networks.image_blocks import NormName, draw_weights, norm_of, sides
+from textgan.networks.image_blocks import NormName, cropped, draw_weights, halved, norm_of, sides
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,11 @@ class ImageGenerator(nn.Module):
             self.body = _Maps(config, spec, inputs)
 
     def forward(self, latents: Float[Tensor, "n inputs"]) -> Float[Tensor, "n channels height width"]:
-        return self.body(latents).view(-1, *self.spec.shape).tanh()
+        return self.raw(latents).tanh()
+
+    def raw(self, latents: Float[Tensor, "n inputs"]) -> Float[Tensor, "n channels height width"]:
+        """The image before tanh: half the logits of light, where a likelihood reads it so."""
+        return self.body(latents).view(-1, *self.spec.shape)
 
 
 def _layers(inputs: int, config: ImageGeneratorConfig, spec: ImageSpec) -> nn.Sequential:
@@ -62,7 +66,7 @@ class _Maps(nn.Module):
     def __init__(self, config: ImageGeneratorConfig, spec: ImageSpec, inputs: int) -> None:
         super().__init__()
         steps = len(sides(max(spec.height, spec.width))) - 1
-        self.start = tuple(_halved(side, steps) for side in (spec.height, spec.width))
+        self.start = tuple(halved(side, steps) for side in (spec.height, spec.width))
         self.end = (spec.height, spec.width)
         widths = [config.width * 2 ** min(k, 4) for k in range(steps, -1, -1)]
         self.first = nn.Linear(inputs, widths[0] * self.start[0] * self.start[1])
@@ -77,15 +81,7 @@ class _Maps(nn.Module):
         maps = self.open(self.first(latents).view(len(latents), -1, *self.start))
         for block in self.blocks:
             maps = block(maps)
-        images = self.last(maps)
-        top, left = ((have - want) // 2 for have, want in zip(images.shape[2:], self.end, strict=True))
-        return images[:, :, top : top + self.end[0], left : left + self.end[1]]
-
-
-def _halved(side: int, times: int) -> int:
-    for _ in range(times):
-        side = -(-side // 2)
-    return side
+        return cropped(self.last(maps), *self.end)
 
 
 class _Doubling(nn.Sequential):

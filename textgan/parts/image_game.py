@@ -23,8 +23,8 @@ from textgan.parts.referee import Referee, TricksConfig
 
 
 @dataclass(frozen=True)
-class ImageGameConfig:
-    """Options of every game of images with a latent vector."""
+class LatentImageGameConfig:
+    """Options of every game of images with a latent vector, whatever its networks are."""
 
     batch_size: int = 64
     """Real images, and fakes, of each step."""
@@ -36,8 +36,6 @@ class ImageGameConfig:
     """Numbers of a latent vector."""
     latents: LatentName = "gaussian"
     """What they are drawn from."""
-    generator: ImageGeneratorConfig = field(default_factory=ImageGeneratorConfig)
-    discriminator: ImageDiscriminatorConfig = field(default_factory=ImageDiscriminatorConfig)
     loss: ObjectiveName = "standard"
     """The adversarial objective."""
     optimizers: OptimizersConfig = field(default_factory=OptimizersConfig)
@@ -48,24 +46,35 @@ class ImageGameConfig:
         check_at_least(1, "game", self, "rounds", "discriminator_steps", "latent")
 
 
-class ImageGame(Game):
-    """Two players, one stage. A subclass says what its paper does otherwise."""
+@dataclass(frozen=True)
+class ImageGameConfig(LatentImageGameConfig):
+    """Options of those whose networks are a generator and a discriminator of the usual kinds."""
+
+    generator: ImageGeneratorConfig = field(default_factory=ImageGeneratorConfig)
+    discriminator: ImageDiscriminatorConfig = field(default_factory=ImageDiscriminatorConfig)
+
+
+class LatentImageGame(Game):
+    """Two players, one stage. A subclass says what its networks are, and what its paper does otherwise."""
 
     data: ClassVar[str] = "images"
 
-    def __init__(self, config: ImageGameConfig, spec: ImageSpec) -> None:
+    def __init__(self, config: LatentImageGameConfig, spec: ImageSpec) -> None:
         super().__init__()
         self.config, self.spec = config, spec
         self.batch_size = config.batch_size
-        self.referee = Referee(config.loss, config.tricks)
+        self.referee = self.make_referee()
         self.generator = self.make_generator()
         self.discriminator = self.make_discriminator()
 
+    def make_referee(self) -> Referee:
+        return Referee(self.config.loss, self.config.tricks)
+
     def make_generator(self) -> torch.nn.Module:
-        return ImageGenerator(self.config.generator, self.spec, self.config.latent)
+        raise NotImplementedError
 
     def make_discriminator(self) -> torch.nn.Module:
-        return ImageDiscriminator(self.config.discriminator, self.spec, bias=self.referee.objective.has_level)
+        raise NotImplementedError
 
     def optimizers(self) -> dict[str, Optimizer]:
         made = self.config.optimizers
@@ -109,3 +118,15 @@ class ImageGame(Game):
 
     def after_discriminator(self) -> None:
         """What is done to the discriminator after each of its steps."""
+
+
+class ImageGame(LatentImageGame):
+    """The same with the usual networks."""
+
+    config: ImageGameConfig
+
+    def make_generator(self) -> torch.nn.Module:
+        return ImageGenerator(self.config.generator, self.spec, self.config.latent)
+
+    def make_discriminator(self) -> torch.nn.Module:
+        return ImageDiscriminator(self.config.discriminator, self.spec, bias=self.referee.objective.has_level)

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from textgan.data.images.spec import LabelledImages
 from textgan.game import Loss, Turn
-from textgan.parts.image_game import ImageGame
+from textgan.parts.image_game import LatentImageGame
 from textgan.parts.referee import Score
 
 
-class LabelledImageGame(ImageGame):
+class LabelledImageGame(LatentImageGame):
     """Two players, one stage; a subclass makes networks that are asked with a category as well.
 
     ``generator(latents, category)`` gives images, ``discriminator(images, category)`` scores.

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from textgan.errors import UserError, check_at_least, check_fields, check_share
 from textgan.game import Loss, Turn
-from textgan.losses import OBJECTIVES, ObjectiveName, accuracy
+from textgan.losses import OBJECTIVES, Objective, ObjectiveName, accuracy
 
 Score = Callable[[Tensor], Tensor]
 """From images to raw scores."""
@@ -52,12 +52,13 @@ class TricksConfig:
 class Referee:
     """The losses of both sides under an objective, with the tricks that are switched on."""
 
-    def __init__(self, name: ObjectiveName, tricks: TricksConfig) -> None:
+    def __init__(self, name: ObjectiveName, tricks: TricksConfig, objective: Objective | None = None) -> None:
+        """`objective`: a variant of the one by that name."""
         if tricks.changes_labels and name not in ("standard", "saturating"):
             raise UserError(
                 f"loss is {name!r}, which has no labels; with label tricks it must be standard or saturating"
             )
-        self.objective, self.tricks = OBJECTIVES[name], tricks
+        self.objective, self.tricks = objective or OBJECTIVES[name], tricks
 
     def discriminator(self, score: Score, real: Tensor, fake: Tensor, turn: Turn) -> Loss:
         """Of real images ``(n, C, H, W)`` and as many or other many fakes, which are held fixed.
@@ -65,19 +66,22 @@ class Referee:
         Its info: the share of images on the right side of 0, and the value of the game, what the discriminator raises
         (for standard -2 ln 2 where nothing can be told).
         """
-        std = self.tricks.instance_noise * (1 - turn.progress)
-        real, fake = with_noise(real, std), with_noise(fake.detach(), std)
-        if self.tricks.together:
-            scores = score(torch.cat([real, fake]))
-            of_real, of_fake = scores[: len(real)], scores[len(real) :]
-        else:
-            of_real, of_fake = score(real), score(fake)
+        of_real, of_fake = self.scores(score, real, fake, turn)
         if self.tricks.changes_labels:
             halves = self._against_labels(of_real, True), self._against_labels(of_fake, False)
         else:
             halves = self.objective.discriminator(of_real, of_fake)
         info = {"accuracy": accuracy(of_real, of_fake), "value": -(halves[0] + halves[1])}
         return Loss({"real": halves[0], "fake": halves[1]}, info)
+
+    def scores(self, score: Score, real: Tensor, fake: Tensor, turn: Turn) -> tuple[Tensor, Tensor]:
+        """What a discriminator says of real images and of fakes, which are held fixed: with noise, in one batch."""
+        std = self.tricks.instance_noise * (1 - turn.progress)
+        real, fake = with_noise(real, std), with_noise(fake.detach(), std)
+        if not self.tricks.together:
+            return score(real), score(fake)
+        both = score(torch.cat([real, fake]))
+        return both[: len(real)], both[len(real) :]
 
     def generator(self, score: Score, real: Tensor, fake: Tensor, turn: Turn) -> Tensor:
         """Of fakes ``(n, C, H, W)``; the relativistic objectives look at real images too. A scalar."""

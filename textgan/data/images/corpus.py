@@ -150,6 +150,12 @@ def open_images(spec: str, config: ImageConfig, labelled: bool) -> ImageCorpus:
     return ImageCorpus(source.name, image_spec, settings, **splits, report=report, identity=folder.name)
 
 
+def as_spec(shape: tuple[int, ...], train_size: int) -> ImageSpec:
+    """Of images without categories."""
+    channels, height, width = shape
+    return ImageSpec(channels, height, width, train_size)
+
+
 def as_numbers(pixels: np.ndarray) -> Float[Tensor, "..."]:
     """Bytes as numbers in [-1, 1]."""
     return torch.from_numpy(pixels.astype(np.float32) / 127.5 - 1)

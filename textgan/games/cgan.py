@@ -1,0 +1,64 @@
+"""cGAN: conditional generative adversarial nets (Mirza and Osindero, 2014).
+
+Generator and discriminator are both told a category y, that of a real image::
+
+    L_D = -E log D(x, y) - E log(1 - D(G(z, y), y))        L_G = -E log D(G(z, y), y)
+
+In the generator it joins the latent vector, in the discriminator a hidden layer of the image's features, in one of
+three ways (`join`), for a vector x::
+
+    embedding       [a(A x), a(e_y)]   a hidden layer of each, which a combined layer follows
+    product         a(A x) * e_y       number by number (Hadamard)
+    concatenation   [x, 1_y]           one-hot
+
+with a leaky rectifier a and a learned vector e_y. Fakes have the categories of the batch's real images.
+
+Differs from the paper: convolutions in place of fully connected maxout layers; Adam in place of decaying SGD; no
+dropout; the paper has the first of the three ways.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from textgan.networks.image_conditioning import JoinedDiscriminator, JoinedGenerator, JoinName
+from textgan.networks.image_discriminators import ImageDiscriminatorConfig
+from textgan.networks.image_generators import ImageGeneratorConfig
+from textgan.parts.image_game import ImageGameConfig
+from textgan.parts.labelled_image_game import LabelledImageGame
+
+
+@dataclass(frozen=True)
+class Config(ImageGameConfig):
+    """Networks that are told a category."""
+
+    rounds: int = 2000
+    """Rounds; each has one step of the generator."""
+    join: JoinName = "embedding"
+    """How the category joins both networks: embedding, product or concatenation."""
+    discriminator: ImageDiscriminatorConfig = field(default_factory=lambda: ImageDiscriminatorConfig(norm="batch"))
+    """The part of the discriminator that looks at images."""
+
+
+TINY = Config(
+    batch_size=16,
+    rounds=3,
+    latent=8,
+    generator=ImageGeneratorConfig(width=8),
+    discriminator=ImageDiscriminatorConfig(width=8, norm="batch"),
+)
+
+
+class CGAN(LabelledImageGame):
+    """A generator and a discriminator under a condition."""
+
+    config: Config
+
+    def make_generator(self) -> nn.Module:
+        return JoinedGenerator(self.config.generator, self.spec, self.config.latent, self.config.join)
+
+    def make_discriminator(self) -> nn.Module:
+        bias = self.referee.objective.has_level
+        return JoinedDiscriminator(self.config.discriminator, self.spec, self.config.join, bias)
