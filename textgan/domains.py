@@ -18,12 +18,14 @@ from textgan.data.images.settings import ImageConfig
 from textgan.data.images.spec import ImageSpec
 from textgan.data.labelled import open_labelled
 from textgan.data.oracle import SEEDED, open_oracle
+from textgan.data.series import SeriesConfig, SeriesSpec, open_series
 from textgan.data.settings import DataConfig
 from textgan.data.spec import LabelledSpec, StorySpec, TextSpec
 from textgan.data.stories import open_stories
 from textgan.errors import UserError
 from textgan.evaluation import Corpus, EvaluationConfig
 from textgan.evaluation.images import ImageEvaluationConfig
+from textgan.evaluation.series import SeriesEvaluationConfig
 
 
 @runtime_checkable
@@ -46,7 +48,7 @@ class Domain:
 
     open: Callable[[Asked], Corpus]
     """The corpus that is asked for."""
-    makes: Literal["sentences", "endings", "images", "images of images"]
+    makes: Literal["sentences", "endings", "images", "images of images", "series"]
     """What is generated."""
     spec: type[Any]
     """What a game knows of it."""
@@ -115,10 +117,15 @@ def _open_domains(asked: Asked) -> Corpus:
     return open_domains(asked.corpus, asked.data)
 
 
+def _open_series(asked: Asked) -> Corpus:
+    _refuse_fields(asked)
+    return open_series(asked.corpus, asked.data)
+
+
 def _refuse_fields(asked: Asked) -> None:
     for name in ("corpus_field", "label_field"):
         if getattr(asked, name) is not None:
-            raise UserError(f"{name} is {getattr(asked, name)!r}; images have no fields: leave it out")
+            raise UserError(f"{name} is {getattr(asked, name)!r}; this data has no fields: leave it out")
 
 
 def _refuse_labels(asked: Asked, domain: str) -> None:
@@ -207,6 +214,17 @@ DOMAINS = {
         use=("import textgan", 'textgan.load("{run}").sheet(24).save("sheet.png")'),
         data=UnpairedConfig,
         evaluation=ImageEvaluationConfig,
+        tiny=TINY_IMAGES,
+    ),
+    "series": Domain(
+        open=_open_series,
+        makes="series",
+        spec=SeriesSpec,
+        embedded="stocks",
+        best="frechet-distance",
+        use=("import textgan", 'textgan.load("{run}").sample(8)'),
+        data=SeriesConfig,
+        evaluation=SeriesEvaluationConfig,
         tiny=TINY_IMAGES,
     ),
 }

@@ -147,6 +147,22 @@ def plane(
     return _svg(figure, f"{y_name} against {x_name}. {'; '.join(told)}.")
 
 
+def bundle(real: np.ndarray, made: np.ndarray) -> bytes:
+    """Two bundles of curves ``(n, length, channels)`` side by side on one scale, real and made ones: a PNG file."""
+    figure = Figure(figsize=(8, 2.8), layout="constrained", dpi=100)
+    for place, (title, windows) in enumerate({"real": real, "generated": made}.items()):
+        axes = figure.add_subplot(1, 2, place + 1)
+        for channel in range(windows.shape[2]):
+            colour = COLOURS[channel % len(COLOURS)]
+            axes.plot(windows[:, :, channel].T, color=colour, linewidth=0.8, alpha=0.5)
+        axes.set_title(title, fontsize=9)
+        axes.set_ylim(min(real.min(), made.min()), max(real.max(), made.max()) + 1e-6)
+        axes.spines[["top", "right"]].set_visible(False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
 def _axes(width: float = 4.4, height: float = 2.6) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()

@@ -195,3 +195,14 @@ def slope_penalty(critic: Callable[[Tensor], Tensor], points: Float[Tensor, "n .
         points = points.detach().float().requires_grad_(True)
         (slope,) = torch.autograd.grad(critic(points).sum(), points, create_graph=True)
         return ((slope.flatten(1).norm(dim=1) - 1) ** 2).mean()
+
+
+def r1_penalty(score: Callable[[Tensor], Tensor], real: Float[Tensor, "n ..."]) -> Float[Tensor, ""]:
+    """``E |grad f(x)|^2`` on real samples: R1 without its factor gamma / 2 (Mescheder et al. 2018, equation 9).
+
+    One norm a sample, always in float32.
+    """
+    with torch.autocast(real.device.type, enabled=False):
+        real = real.detach().float().requires_grad_(True)
+        (slope,) = torch.autograd.grad(score(real).sum(), real, create_graph=True)
+        return slope.square().flatten(1).sum(1).mean()

@@ -97,25 +97,36 @@ class Labelled:
 class Images:
     """Real images: a light square on a dark ground, in one of three places, which are the categories."""
 
-    def __init__(self, spec: ImageSpec) -> None:
+    def __init__(self, spec: ImageSpec, data: str) -> None:
         noise = torch.rand(N, *spec.shape, generator=torch.Generator().manual_seed(0)) * 0.4 - 1
         self._category = torch.arange(N) % 3
         for image, place in zip(noise, self._category.tolist(), strict=True):
             image[:, 2 * place : 2 * place + 3, 2:5] += 1.5
-        self._image, self._labelled = noise, bool(spec.categories)
+        self._image, self._spec, self._data = noise, spec, data
 
     def __len__(self) -> int:
         return N
 
-    def take(self, indices: torch.Tensor) -> torch.Tensor | LabelledImages:
-        if self._labelled:
-            return LabelledImages(self._image[indices], self._category[indices])
-        return self._image[indices]
+    def take(self, indices: torch.Tensor) -> object:
+        image = self._image[indices]
+        if self._data == "labelled_images":
+            return LabelledImages(image, self._category[indices])
+        if self._data == "image_pairs":
+            return ImagePairs(_given(image, self._spec), image)
+        if self._data == "image_domains":
+            return UnpairedImages(image, -self._image[(indices + 3) % N])
+        return image
 
 
-def _split(spec: Spec) -> OracleSplit | Stories | Labelled | Images:
+def _given(image: torch.Tensor, spec: PairSpec) -> torch.Tensor:
+    """A source: the negative, or the image shrunk."""
+    same = spec.source.shape == spec.shape
+    return -image if same else torch.nn.functional.adaptive_avg_pool2d(image, spec.source.shape[1:])
+
+
+def _split(spec: Spec, data: str) -> OracleSplit | Stories | Labelled | Images:
     if isinstance(spec, ImageSpec):
-        return Images(spec)
+        return Images(spec, data)
     if isinstance(spec, StorySpec):
         return Stories(spec)
     return Labelled(spec) if isinstance(spec, LabelledSpec) else OracleSplit(_sentences(spec))
@@ -127,7 +138,13 @@ def _samples(game: Game, n: int, **options: float) -> torch.Tensor:
 
 
 def _context(game: Game) -> tuple[torch.Tensor, ...]:
-    return (contexts(1, spec=game.spec),) if game.data == "stories" else ()
+    """What a game must be given beside a number: a story, or images."""
+    if game.data == "stories":
+        return (contexts(1, spec=game.spec),)
+    if game.data in ("image_pairs", "image_domains"):
+        given = Images(game.spec, game.data).take(torch.arange(9))
+        return (given[0],)
+    return ()
 
 
 def _sentences(spec: TextSpec) -> torch.Tensor:
@@ -149,7 +166,7 @@ def _trainer(
     entry = registry.find(name)
     seed_everything(seed)
     game = entry.game(entry.tiny, spec)
-    batches = Batches(_split(spec), seed)
+    batches = Batches(_split(spec, entry.game.data), seed)
     return Trainer(game, batches, config, store)
 
 
@@ -236,7 +253,7 @@ def test_a_run_killed_inside_any_stage_resumes_to_the_same_weights(name, tmp_pat
                 trainer.play()
         resumed = _trainer(name, spec, store, seed=123)
         # The batches' order depends on the run's seed, which a resumed run has from its config.
-        resumed._batches = Batches(_split(spec), 0)
+        resumed._batches = Batches(_split(spec, resumed.game.data), 0)
         assert resumed.resume()
         resumed.play()
         assert_bitwise_equal(weights(whole.game), weights(resumed.game))
@@ -257,7 +274,7 @@ OF_IMAGES = [p for p in PAIRS if isinstance(p.values[1], ImageSpec)]
 def test_samples_are_images(name, spec):
     trainer = _trainer(name, spec)
     trainer.play()
-    images = trainer.game.eval().sample(9)
+    images = _samples(trainer.game.eval(), 9)
     assert images.shape == (9, *spec.shape)
     assert images.abs().max() <= 1
     assert not torch.equal(images[0], images[3])

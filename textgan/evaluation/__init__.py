@@ -15,11 +15,13 @@ from textgan.data.images.domains import UnpairedCorpus
 from textgan.data.images.pairs import PairCorpus
 from textgan.data.labelled import LabelledCorpus
 from textgan.data.oracle import OracleCorpus
+from textgan.data.series import SeriesCorpus
 from textgan.data.stories import StoryCorpus
 from textgan.evaluation.config import EvaluationConfig, Scores
 from textgan.evaluation.images import ImageEvaluation
 from textgan.evaluation.labelled import LabelledEvaluation
 from textgan.evaluation.pairs import PairEvaluation
+from textgan.evaluation.series import SeriesEvaluation
 from textgan.evaluation.stories import StoryEvaluation
 from textgan.evaluation.text import TextEvaluation
 from textgan.evaluation.unpaired import UnpairedEvaluation
@@ -28,7 +30,9 @@ from textgan.trainer import Measurement
 
 __all__ = ["Corpus", "Evaluation", "EvaluationConfig", "Scores", "evaluation_of"]
 
-Corpus = TextCorpus | LabelledCorpus | OracleCorpus | StoryCorpus | ImageCorpus | PairCorpus | UnpairedCorpus
+Corpus = (
+    TextCorpus | LabelledCorpus | OracleCorpus | StoryCorpus | ImageCorpus | PairCorpus | UnpairedCorpus | SeriesCorpus
+)
 
 
 @runtime_checkable
@@ -52,6 +56,8 @@ def evaluation_of(corpus: Corpus, config: Any) -> Evaluation:
     """How games are measured on this corpus."""
     if isinstance(corpus, UnpairedCorpus):
         return UnpairedEvaluation(corpus, config)
+    if isinstance(corpus, SeriesCorpus):
+        return SeriesEvaluation(corpus, config)
     if isinstance(corpus, PairCorpus):
         return PairEvaluation(corpus, config)
     if isinstance(corpus, ImageCorpus):

@@ -15,9 +15,9 @@ from textgan.networks.image_discriminators import ImageDiscriminator, ImageDiscr
 from textgan.networks.image_generators import ImageGenerator, ImageGeneratorConfig
 
 JoinName = Literal["embedding", "product", "concatenation"]
-"""How a vector x and a category y become one vector. embedding: [a(A x), a(e_y)], a hidden layer of each, for a combined
-layer to follow (Mirza and Osindero 2014). product: a(A x) * e_y, number by number. concatenation: [x, 1_y]. a is leaky
-ReLU, e_y a learned vector of the size of x, 1_y one-hot."""
+"""How a vector x and a category y become one vector. embedding: [x, a(e_y)], for a combined hidden layer to follow
+(Mirza and Osindero 2014). product: x * e_y, number by number. concatenation: [x, 1_y]. a is leaky ReLU, e_y a learned
+vector of the size of x, 1_y one-hot, of the length sqrt(size of x), which x has if its numbers are about 1."""
 SLOPE = 0.2
 
 
@@ -26,40 +26,40 @@ class Join(nn.Module):
 
     def __init__(self, kind: JoinName, inputs: int, categories: int) -> None:
         super().__init__()
-        self.kind, self.categories = kind, categories
+        self.kind, self.inputs, self.categories = kind, inputs, categories
         self.size = {"embedding": 2 * inputs, "product": inputs, "concatenation": inputs + categories}[kind]
         if kind != "concatenation":
-            self.hidden = nn.Sequential(nn.Linear(inputs, inputs), nn.LeakyReLU(SLOPE))
             self.table = nn.Embedding(categories, inputs)
 
     def forward(self, x: Float[Tensor, "n inputs"], category: Int[Tensor, " n"]) -> Float[Tensor, "n size"]:
         if self.kind == "concatenation":
-            return torch.cat([x, nn.functional.one_hot(category, self.categories).to(x.dtype)], 1)
-        hidden, embedded = self.hidden(x), self.table(category)
+            return torch.cat([x, self.inputs**0.5 * nn.functional.one_hot(category, self.categories).to(x.dtype)], 1)
         if self.kind == "product":
-            return hidden * embedded
-        return torch.cat([hidden, nn.functional.leaky_relu(embedded, SLOPE)], 1)
+            return x * self.table(category)
+        return torch.cat([x, nn.functional.leaky_relu(self.table(category), SLOPE)], 1)
 
 
 class JoinedGenerator(nn.Module):
-    """A generator of images that is given the latent vector and the category joined."""
+    """A generator of images that is given the category joined with the latent vector or, unless the two are only
+    concatenated, with a hidden layer of it: a product with latents of a symmetric distribution would lose the signs."""
 
     def __init__(
         self, config: ImageGeneratorConfig, spec: ImageSpec, inputs: int, join: JoinName = "embedding"
     ) -> None:
         super().__init__()
+        self.hidden = nn.Identity() if join == "concatenation" else hidden_layer(nn.Linear(inputs, inputs))
         self.join = Join(join, inputs, len(spec.categories))
         self.body = ImageGenerator(config, spec, self.join.size)
 
     def forward(
         self, latents: Float[Tensor, "n inputs"], category: Int[Tensor, " n"]
     ) -> Float[Tensor, "n channels height width"]:
-        return self.body(self.join(latents, category))
+        return self.body(self.join(self.hidden(latents), category))
 
 
 class JoinedDiscriminator(nn.Module):
-    """Scores of images and categories: a hidden layer of the image's features, joined with the category, one hidden
-    layer of both, a score.
+    """Scores of images and categories: a hidden layer of the image's features, joined with the category, a hidden layer
+    of both, a score.
 
     Args:
         bias: of the last layer; without one where the objective does not see it.
@@ -69,20 +69,27 @@ class JoinedDiscriminator(nn.Module):
         self, config: ImageDiscriminatorConfig, spec: ImageSpec, join: JoinName = "embedding", bias: bool = True
     ) -> None:
         super().__init__()
-        hidden = 4 * config.width
-        self.body = ImageDiscriminator(config, spec, outputs=hidden)
-        self.join = Join(join, hidden, len(spec.categories))
-        self.both = nn.Sequential(nn.LeakyReLU(SLOPE), nn.Linear(self.join.size, hidden), nn.LeakyReLU(SLOPE))
-        self.output = nn.Linear(hidden, 1, bias=bias)
+        size = 4 * config.width
+        self.body = ImageDiscriminator(config, spec, outputs=size)
+        self.join = Join(join, size, len(spec.categories))
+        self.both = hidden_layer(nn.Linear(self.join.size, size))
+        self.output = nn.Linear(size, 1, bias=bias)
         if config.spectral:
-            for added in (self.join, self.both, self.output):
-                with_spectral_norm(added)
+            with_spectral_norm(self.both)
+            with_spectral_norm(self.output)
 
     def forward(
         self, images: Float[Tensor, "n channels height width"], category: Int[Tensor, " n"]
     ) -> Float[Tensor, " n"]:
-        features = nn.functional.leaky_relu(self.body(images), SLOPE)
-        return self.output(self.both(self.join(features, category))).squeeze(1)
+        hidden = nn.functional.leaky_relu(self.body(images), SLOPE)
+        return self.output(self.both(self.join(hidden, category))).squeeze(1)
+
+
+def hidden_layer(linear: nn.Linear) -> nn.Sequential:
+    """A linear map that keeps the size of its inputs' numbers, and a leaky rectifier (He et al. 2015)."""
+    nn.init.kaiming_normal_(linear.weight, SLOPE)
+    nn.init.zeros_(linear.bias)
+    return nn.Sequential(linear, nn.LeakyReLU(SLOPE))
 
 
 class ProjectionDiscriminator(nn.Module):

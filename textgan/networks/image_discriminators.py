@@ -71,7 +71,7 @@ class ImageDiscriminator(nn.Module):
         else:
             steps = len(sides(max(spec.height, spec.width))) - 1
             widths = [config.width * 2 ** min(k, 4) for k in range(steps + 1)]
-            block = _halving if config.kind == "conv" else _ResidualHalving
+            block = _Halving if config.kind == "conv" else _ResidualHalving
             # The first layer is never normalised: the mean and the range of an image are what it is.
             first = nn.Sequential(nn.Conv2d(channels, widths[0], 3, padding=1), nn.LeakyReLU(0.2))
             self.body = nn.Sequential(first, *[block(a, b, config.norm) for a, b in pairwise(widths)], nn.Flatten())
@@ -104,9 +104,19 @@ class ImageDiscriminator(nn.Module):
         return self.output(self.compare(self.dropout(features))).squeeze(1)
 
 
-def _halving(inputs: int, outputs: int, norm: NormName) -> nn.Sequential:
-    convolution = nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=norm == "none")
-    return nn.Sequential(convolution, norm_of(norm, outputs), nn.LeakyReLU(0.2))
+class _Halving(nn.Sequential):
+    """A convolution that halves height and width, rounding up, normalised, rectified."""
+
+    def __init__(self, inputs: int, outputs: int, norm: NormName) -> None:
+        super().__init__(
+            nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=norm == "none"),
+            norm_of(norm, outputs),
+            nn.LeakyReLU(0.2),
+        )
+
+    def forward(self, maps: Tensor) -> Tensor:
+        height, width = maps.shape[2:]
+        return super().forward(nn.functional.pad(maps, (0, width % 2, 0, height % 2)))
 
 
 class _ResidualHalving(nn.Module):

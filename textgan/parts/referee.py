@@ -66,7 +66,10 @@ class Referee:
         Its info: the share of images on the right side of 0, and the value of the game, what the discriminator raises
         (for standard -2 ln 2 where nothing can be told).
         """
-        of_real, of_fake = self.scores(score, real, fake, turn)
+        return self.discriminator_of(*self.scores(score, real, fake, turn))
+
+    def discriminator_of(self, of_real: Tensor, of_fake: Tensor) -> Loss:
+        """The same of the scores themselves."""
         if self.tricks.changes_labels:
             halves = self._against_labels(of_real, True), self._against_labels(of_fake, False)
         else:

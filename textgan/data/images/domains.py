@@ -118,7 +118,7 @@ def open_domains(spec: str, config: UnpairedConfig) -> UnpairedCorpus:
     both = [str(folder / side) for side in ("a", "b") if (folder / side).is_dir()]
     other = config.other or (None if len(both) == 2 else "turned")
     first = open_images(both[0] if other is None else spec, plain, labelled=False)
-    if other in MAPS:
+    if other is not None and other in MAPS:
         splits: dict[str, HalvesOfASplit | TwoSplits] = {
             name: HalvesOfASplit(getattr(first, name), MAPS[other]) for name in SPLITS
         }
