@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import math
 from collections.abc import Collection
@@ -165,6 +166,23 @@ def rollback_steps(collapse: CollapseConfig, measure: Any) -> list[int]:
 
 
 GOOD, BAD = 0.9, 0.1
+
+
+class _Unwatched(Fragile):
+    """No collapse is looked for in its first stage."""
+
+    def stages(self) -> list[Stage]:
+        first, second = super().stages()
+        return [dataclasses.replace(first, watched=False), second]
+
+
+@pytest.mark.parametrize(("kind", "rollbacks"), [(Fragile, [6, 14]), (_Unwatched, [14])])
+def test_a_stage_that_is_not_watched_does_not_collapse(kind, rollbacks):
+    """Rounds 2 and, of the second stage, 6 throw the point away; it is back in a round, or at its next measurement."""
+    records: list[dict[str, Any]] = []
+    trainer = trainer_of(kind(broken=[2, 6]), CollapseConfig(patience=1), log=records.append)
+    trainer.play()
+    assert [record["step"] for record in records if "rollbacks" in record] == rollbacks
 
 
 def test_so_many_broken_measurements_in_a_row_are_a_collapse():

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from textgan.data.corpus import open_corpus
+from textgan.data.images.captions import CaptionedSpec, open_captioned
 from textgan.data.images.corpus import open_images
 from textgan.data.images.domains import UnpairedConfig, open_domains
+from textgan.data.images.glyphs import AlphabetSpec, GlyphConfig, GlyphSpec, open_alphabets, open_glyphs
 from textgan.data.images.pairs import PairConfig, PairSpec, open_pairs
 from textgan.data.images.settings import ImageConfig
 from textgan.data.images.spec import ImageSpec
@@ -48,7 +50,7 @@ class Domain:
 
     open: Callable[[Asked], Corpus]
     """The corpus that is asked for."""
-    makes: Literal["sentences", "endings", "images", "images of images", "series"]
+    makes: Literal["sentences", "endings", "images", "images of images", "images of sentences", "series"]
     """What is generated."""
     spec: type[Any]
     """What a game knows of it."""
@@ -75,6 +77,8 @@ TINY_IMAGES: Mapping[str, Mapping[str, Any]] = {
     "data": {"limit": 600},
     "evaluation": {"samples": 100, "final_samples": 100, "references": 500},
 }
+
+TINY_FONTS: Mapping[str, Mapping[str, Any]] = {"data": {"limit": 8}}
 
 
 def _open_text(asked: Asked) -> Corpus:
@@ -120,6 +124,21 @@ def _open_domains(asked: Asked) -> Corpus:
 def _open_series(asked: Asked) -> Corpus:
     _refuse_fields(asked)
     return open_series(asked.corpus, asked.data)
+
+
+def _open_captioned(asked: Asked) -> Corpus:
+    _refuse_fields(asked)
+    return open_captioned(asked.corpus, asked.data)
+
+
+def _open_glyphs(asked: Asked) -> Corpus:
+    _refuse_fields(asked)
+    return open_glyphs(asked.corpus, asked.data)
+
+
+def _open_alphabets(asked: Asked) -> Corpus:
+    _refuse_fields(asked)
+    return open_alphabets(asked.corpus, asked.data)
 
 
 def _refuse_fields(asked: Asked) -> None:
@@ -215,6 +234,39 @@ DOMAINS = {
         data=UnpairedConfig,
         evaluation=ImageEvaluationConfig,
         tiny=TINY_IMAGES,
+    ),
+    "captioned_images": Domain(
+        open=_open_captioned,
+        makes="images of sentences",
+        spec=CaptionedSpec,
+        embedded="digits",
+        best="frechet-distance",
+        use=("import textgan", 'textgan.load("{run}").sample(8)'),
+        data=ImageConfig,
+        evaluation=ImageEvaluationConfig,
+        tiny=TINY_IMAGES,
+    ),
+    "glyphs": Domain(
+        open=_open_glyphs,
+        makes="images of images",
+        spec=GlyphSpec,
+        embedded="fonts",
+        best="mae",
+        use=("import textgan", 'textgan.load("{run}").sample(8)'),
+        data=GlyphConfig,
+        evaluation=ImageEvaluationConfig,
+        tiny=TINY_FONTS,
+    ),
+    "alphabets": Domain(
+        open=_open_alphabets,
+        makes="images of images",
+        spec=AlphabetSpec,
+        embedded="fonts",
+        best="mae",
+        use=("import textgan", 'textgan.load("{run}").sample(8)'),
+        data=GlyphConfig,
+        evaluation=ImageEvaluationConfig,
+        tiny=TINY_FONTS,
     ),
     "series": Domain(
         open=_open_series,

@@ -76,6 +76,8 @@ class Stage:
     name: str
     rounds: int
     moves: Sequence[Move | Act] = field(default_factory=tuple)
+    watched: bool = True
+    """Whether a collapse is looked for. Not where samples are not yet of their kind: small images, on the way up."""
 
     @property
     def steps(self) -> int:

@@ -287,15 +287,15 @@ class Trainer:
 
     def _look(self, place: Place, ends_stage: bool) -> bool:
         """Measure, if it is time to, and roll back from a collapse. True if this was the best measurement so far."""
-        rounds = self.stages[place.stage].rounds
-        due = ends_stage or (place.round + 1) % math.ceil(rounds / self._config.evaluations) == 0
+        stage = self.stages[place.stage]
+        due = ends_stage or (place.round + 1) % math.ceil(stage.rounds / self._config.evaluations) == 0
         if self._measure is None or not due:
             return False
         self._flush_losses(place)  # what is not finite is not measured, let alone remembered
         if self._recovery.reason:
             return False
         values = self._measured(place, ends_stage)
-        broken = self._watch.check(values) if self._watch else []
+        broken = self._watch.check(values) if self._watch and stage.watched else []
         for message in broken:
             self._record(place, kind="warning", message=message)
             self._progress.note(f"collapse watch: {message}")

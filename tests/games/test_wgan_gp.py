@@ -48,7 +48,9 @@ def test_the_penalty_and_its_gradient_are_those_of_a_loop_over_images(norm):
     expected = 10 * _by_a_loop(game.discriminator, real, fake, torch.rand(5, 1, 1, 1))
     torch.testing.assert_close(found, expected)
     parameters = [p for name, p in game.discriminator.named_parameters() if "output.bias" not in name]
-    for one, other in zip(*(torch.autograd.grad(x, parameters, allow_unused=True) for x in (found, expected)), strict=True):
+    for one, other in zip(
+        *(torch.autograd.grad(x, parameters, allow_unused=True) for x in (found, expected)), strict=True
+    ):
         assert (one is None) == (other is None)
         if one is not None:
             torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
@@ -70,7 +72,9 @@ def test_it_is_one_loss_of_three_terms_whose_gradients_add_up():
     fake = game.sample(6).detach()
     torch.testing.assert_close(loss.terms["real"], -game.discriminator(real).mean())
     torch.testing.assert_close(loss.terms["fake"], game.discriminator(fake).mean())
-    torch.testing.assert_close(loss.terms["penalty"], 7 * gradient_penalty(game.discriminator, real, fake), rtol=0.5, atol=1)
+    torch.testing.assert_close(
+        loss.terms["penalty"], 7 * gradient_penalty(game.discriminator, real, fake), rtol=0.5, atol=1
+    )
 
 
 def test_the_generators_loss_has_no_penalty():
@@ -103,7 +107,9 @@ def test_the_trained_critic_estimates_the_wasserstein_distance_of_two_gaussians(
         optimizer.zero_grad()
         (sum(loss.terms.values()) + 10 * gradient_penalty(critic, real, fake)).backward()
         optimizer.step()
-    found = referee.discriminator(critic, torch.randn(20_000, dimensions) + mean, torch.randn(20_000, dimensions), START)
+    found = referee.discriminator(
+        critic, torch.randn(20_000, dimensions) + mean, torch.randn(20_000, dimensions), START
+    )
     assert found.info["value"].item() == pytest.approx(shift, rel=0.1)
 
 

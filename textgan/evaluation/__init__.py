@@ -10,14 +10,18 @@ from __future__ import annotations
 from typing import Any, Protocol, runtime_checkable
 
 from textgan.data.corpus import TextCorpus
+from textgan.data.images.captions import CaptionedCorpus
 from textgan.data.images.corpus import ImageCorpus
 from textgan.data.images.domains import UnpairedCorpus
+from textgan.data.images.glyphs import AlphabetSpec, GlyphCorpus
 from textgan.data.images.pairs import PairCorpus
 from textgan.data.labelled import LabelledCorpus
 from textgan.data.oracle import OracleCorpus
 from textgan.data.series import SeriesCorpus
 from textgan.data.stories import StoryCorpus
+from textgan.evaluation.captioned import CaptionedEvaluation
 from textgan.evaluation.config import EvaluationConfig, Scores
+from textgan.evaluation.glyphs import AlphabetEvaluation, GlyphEvaluation
 from textgan.evaluation.images import ImageEvaluation
 from textgan.evaluation.labelled import LabelledEvaluation
 from textgan.evaluation.pairs import PairEvaluation
@@ -31,7 +35,16 @@ from textgan.trainer import Measurement
 __all__ = ["Corpus", "Evaluation", "EvaluationConfig", "Scores", "evaluation_of"]
 
 Corpus = (
-    TextCorpus | LabelledCorpus | OracleCorpus | StoryCorpus | ImageCorpus | PairCorpus | UnpairedCorpus | SeriesCorpus
+    TextCorpus
+    | LabelledCorpus
+    | OracleCorpus
+    | StoryCorpus
+    | ImageCorpus
+    | PairCorpus
+    | UnpairedCorpus
+    | CaptionedCorpus
+    | GlyphCorpus
+    | SeriesCorpus
 )
 
 
@@ -56,6 +69,11 @@ def evaluation_of(corpus: Corpus, config: Any) -> Evaluation:
     """How games are measured on this corpus."""
     if isinstance(corpus, UnpairedCorpus):
         return UnpairedEvaluation(corpus, config)
+    if isinstance(corpus, CaptionedCorpus):
+        return CaptionedEvaluation(corpus, config)
+    if isinstance(corpus, GlyphCorpus):
+        of_fonts = isinstance(corpus.spec, AlphabetSpec)
+        return AlphabetEvaluation(corpus, config) if of_fonts else GlyphEvaluation(corpus, config)
     if isinstance(corpus, SeriesCorpus):
         return SeriesEvaluation(corpus, config)
     if isinstance(corpus, PairCorpus):

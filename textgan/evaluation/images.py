@@ -78,7 +78,10 @@ class ImageEvaluation:
     def __init__(self, corpus: ImageCorpus, config: ImageEvaluationConfig) -> None:
         self._corpus, self._config = corpus, config
         self._labelled = isinstance(corpus.train, LabelledImageSplit)
-        self._look = ImageFeatures(corpus, choose_device("auto"))
+        self._features = ImageFeatures(corpus, choose_device("auto"))
+        self.look = self._features.look
+        self.classifier = self._features.signature
+        """What looks at images, in signatures."""
         self._real: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
     def controls(self) -> dict[str, Scores]:
@@ -86,7 +89,7 @@ class ImageEvaluation:
         limit = self._config.final_samples
         real = self._corpus.valid.images(limit)
         noise = torch.rand(real.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
-        found = {name: self._scores(images, "test") for name, images in (("real", real), ("random", noise))}
+        found = {name: self.scores_of(images, "test") for name, images in (("real", real), ("random", noise))}
         if self._labelled:
             found["real"] |= self._accuracy(self._corpus.test.images(limit), self._corpus.test.categories(limit))
         return found
@@ -94,7 +97,7 @@ class ImageEvaluation:
     def watched(self) -> dict[str, float]:
         """What real images score at the size of the samples drawn during training: the collapse watch's scale."""
         real = self._corpus.train.images(self._config.samples)
-        return {name: score.value for name, score in self._scores(real, "valid").items()}
+        return {name: score.value for name, score in self.scores_of(real, "valid").items()}
 
     def measure(self, game: Game, ends_stage: bool) -> Measurement:
         """The validation scores of a sample and a sheet of it; at the end of a stage the test scores, more sheets."""
@@ -125,20 +128,20 @@ class ImageEvaluation:
         return torch.cat(parts), torch.arange(n) % k
 
     def _all_scores(self, images: Tensor, category: Tensor, split: str, final: bool = False) -> Scores:
-        scores = self._scores(images, split, final)
+        scores = self.scores_of(images, split, final)
         return scores | self._accuracy(images, category) if self._labelled else scores
 
-    def _scores(self, images: Tensor, split: str, final: bool = True) -> Scores:
-        """Those that take milliseconds; `final`: all there are."""
-        features, probabilities = self._look.look(images)
+    def scores_of(self, images: Tensor, split: str, final: bool = True) -> Scores:
+        """Scores of images against a held-out split: those that take milliseconds; `final`: all there are."""
+        features, probabilities = self.look(images)
         real, real_probabilities = self._references(split)
-        by = self._look.signature
+        by = self.classifier
         scores = {
             "frechet-distance": frechet_distance(real, features, by),
             "feature-spread": spread(features, by),
             **kernel_mmd(real, features, by),
         }
-        if self._look.knows_categories:
+        if self._features.knows_categories:
             scores |= class_scores(probabilities, real_probabilities, by)
         if final:
             scores |= {
@@ -150,14 +153,14 @@ class ImageEvaluation:
         return scores
 
     def _accuracy(self, images: Tensor, category: Tensor) -> Scores:
-        _, probabilities = self._look.look(images)
+        _, probabilities = self.look(images)
         names = self._corpus.spec.categories
-        return dict(category_accuracy(probabilities, category.numpy(), names, self._look.signature))
+        return dict(category_accuracy(probabilities, category.numpy(), names, self.classifier))
 
     def _references(self, split: str) -> tuple[np.ndarray, np.ndarray]:
         """Features and probabilities of a held-out split, looked at once."""
         if split not in self._real:
-            self._real[split] = self._look.look(getattr(self._corpus, split).images(self._config.references))
+            self._real[split] = self.look(getattr(self._corpus, split).images(self._config.references))
         return self._real[split]
 
     def _sheets(self, game: Game) -> dict[str, tuple[Tensor, int | None]]:

@@ -25,7 +25,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from textgan.data.images.spec import LabelledImages
-from textgan.errors import UserError, check_at_least
+from textgan.errors import UserError, check_at_least, check_fields
 from textgan.game import Loss, Turn
 from textgan.losses import ObjectiveName
 from textgan.networks.image_conditioning import ProjectionDiscriminator
@@ -67,6 +67,7 @@ class Config(LatentImageGameConfig):
         super().__post_init__()
         check_at_least(1, "game", self, "width", "embedding")
         check_at_least(0, "game", self, "orthogonal")
+        check_fields("game", self, "'gaussian', which is what truncation cuts off", "gaussian".__eq__, "latents")
 
 
 TINY = Config(
@@ -76,6 +77,7 @@ TINY = Config(
     width=8,
     embedding=4,
     discriminator=ImageDiscriminatorConfig(kind="resnet", width=8, spectral=True),
+    optimizers=OptimizersConfig(discriminator=0.05, beta1=0.0),  # beyond the hinge's margin within three rounds
 )
 
 
@@ -89,7 +91,9 @@ class BigGAN(LabelledImageGame):
         return SkipLatentGenerator(self.spec, config.latent, config.width, config.embedding, config.spectral)
 
     def make_discriminator(self) -> nn.Module:
-        return ProjectionDiscriminator(self.config.discriminator, self.spec, bias=self.referee.objective.has_level)
+        made = ProjectionDiscriminator(self.config.discriminator, self.spec, bias=self.referee.objective.has_level)
+        draw_orthogonal(made)
+        return made
 
     def sample(
         self, n: int, category: int | None = None, truncation: float | None = None

@@ -16,8 +16,8 @@ What is sampled is well averaged over the steps (``trainer.ema: 0.999``).
 Differs from the paper: the smallest size is the image's, halved until 3 or 4 pixels are left; sizes, rates, the mapping
 and gamma are for small images; images are enlarged and halved by doubling, or by means of 2 x 2, with the filter
 1, 2, 1, which together are the paper's 1, 3, 3, 1; the deviation of the batch, of all of it, is a feature after the
-last convolution; the path length is of all layers' styles together, of half a batch; truncation is an option of `sample`,
-with the mean of fresh styles.
+last convolution; the path length is of half a batch, as in the authors' code; truncation is an option of `sample`, with
+the mean of fresh styles.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
@@ -45,6 +46,13 @@ def cropped(
     """The middle of maps that are large enough."""
     top, left = (maps.shape[2] - height) // 2, (maps.shape[3] - width) // 2
     return maps[:, :, top : top + height, left : left + width]
+
+
+def as_large_as(
+    images: Float[Tensor, "n channels rows columns"], height: int, width: int
+) -> Float[Tensor, "n channels height width"]:
+    """Images with every pixel as often as it takes to have a size; themselves where they have it."""
+    return images if images.shape[2:] == (height, width) else F.interpolate(images, (height, width), mode="nearest")
 
 
 def with_spectral_norm(module: nn.Module) -> nn.Module:

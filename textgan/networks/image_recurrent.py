@@ -40,7 +40,7 @@ class RecurrentGenerator(nn.Module):
         """The image after each step."""
         wanted = self.latent(latents).tanh()
         seen = torch.zeros_like(wanted)
-        strokes = []
+        strokes: list[Tensor] = []
         for step in range(self.steps):
             if step:
                 seen = self.encoder(strokes[-1]).tanh()

@@ -83,7 +83,7 @@ def draw_orthogonal(module: nn.Module) -> None:
     """Every convolution's, linear map's and embedding's weight, as a matrix, with orthogonal rows or columns."""
     for child in module.modules():
         if isinstance(child, nn.Conv2d | nn.Linear | nn.Embedding):
-            nn.init.orthogonal_(child.weight)
+            nn.init.orthogonal_(_as_learned(child))
 
 
 def orthogonal_penalty(module: nn.Module) -> Float[Tensor, ""]:
@@ -101,5 +101,5 @@ def _between_rows(rows: Float[Tensor, "n size"]) -> Float[Tensor, ""]:
 
 
 def _as_learned(module: nn.Module) -> Tensor:
-    """The weight that an optimiser moves."""
+    """The weight that an optimiser moves, which spectral normalisation divides."""
     return module.parametrizations.weight.original if hasattr(module, "parametrizations") else module.weight

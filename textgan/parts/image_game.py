@@ -2,48 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.optim import Optimizer
 
 from textgan.data.images.spec import ImageSpec
-from textgan.errors import check_at_least
-from textgan.game import Game, Loss, Move, Stage, Turn
-from textgan.latents import LatentName, draw_latents
-from textgan.losses import ObjectiveName
 from textgan.networks.image_discriminators import ImageDiscriminator, ImageDiscriminatorConfig
 from textgan.networks.image_generators import ImageGenerator, ImageGeneratorConfig
-from textgan.parts.optimizers import OptimizersConfig
-from textgan.parts.referee import Referee, TricksConfig
+from textgan.parts.two_player import TwoPlayerConfig, TwoPlayerGame
 
 
 @dataclass(frozen=True)
-class LatentImageGameConfig:
+class LatentImageGameConfig(TwoPlayerConfig):
     """Options of every game of images with a latent vector, whatever its networks are."""
-
-    batch_size: int = 64
-    """Real images, and fakes, of each step."""
-    rounds: int = 3000
-    """Rounds; each has one step of the generator."""
-    discriminator_steps: int = 1
-    """Steps of the discriminator a round."""
-    latent: int = 64
-    """Numbers of a latent vector."""
-    latents: LatentName = "gaussian"
-    """What they are drawn from."""
-    loss: ObjectiveName = "standard"
-    """The adversarial objective."""
-    optimizers: OptimizersConfig = field(default_factory=OptimizersConfig)
-    tricks: TricksConfig = field(default_factory=TricksConfig)
-
-    def __post_init__(self) -> None:
-        check_at_least(2, "game", self, "batch_size")
-        check_at_least(1, "game", self, "rounds", "discriminator_steps", "latent")
 
 
 @dataclass(frozen=True)
@@ -54,70 +28,25 @@ class ImageGameConfig(LatentImageGameConfig):
     discriminator: ImageDiscriminatorConfig = field(default_factory=ImageDiscriminatorConfig)
 
 
-class LatentImageGame(Game):
+class LatentImageGame(TwoPlayerGame):
     """Two players, one stage. A subclass says what its networks are, and what its paper does otherwise."""
 
     data: ClassVar[str] = "images"
+    spec: ImageSpec
 
     def __init__(self, config: LatentImageGameConfig, spec: ImageSpec) -> None:
-        super().__init__()
-        self.config, self.spec = config, spec
-        self.batch_size = config.batch_size
-        self.referee = self.make_referee()
-        self.generator = self.make_generator()
-        self.discriminator = self.make_discriminator()
-
-    def make_referee(self) -> Referee:
-        return Referee(self.config.loss, self.config.tricks)
-
-    def make_generator(self) -> torch.nn.Module:
-        raise NotImplementedError
-
-    def make_discriminator(self) -> torch.nn.Module:
-        raise NotImplementedError
-
-    def optimizers(self) -> dict[str, Optimizer]:
-        made = self.config.optimizers
-        return {
-            "generator": made.of_generator(self.generator),
-            "discriminator": made.of_discriminator(self.discriminator),
-        }
-
-    def stages(self) -> Sequence[Stage]:
-        steps = self.config.discriminator_steps
-        discriminate = Move("discriminator", self.discriminator_loss, steps, after=self.after_discriminator)
-        return [Stage("adversarial", self.config.rounds, [discriminate, Move("generator", self.generator_loss)])]
+        super().__init__(config, spec)
 
     def latents(self, n: int) -> Float[Tensor, "n size"]:
         """`n` latent vectors, on the generator's device."""
-        device = next(self.generator.parameters()).device
-        return draw_latents(n, self.config.latent, self.config.latents, device)
+        return super().latents(n)
 
     def decode(self, latents: Float[Tensor, "n size"]) -> Float[Tensor, "n channels height width"]:
         """The images of latent vectors."""
-        return self.generator(latents)
+        return super().decode(latents)
 
     def sample(self, n: int) -> Float[Tensor, "n channels height width"]:
-        return self.decode(self.latents(n))
-
-    def discriminator_loss(self, real: Tensor, turn: Turn) -> Loss:
-        with torch.no_grad():
-            fake = self.sample(len(real))
-        loss = self.referee.discriminator(self.discriminator, real, fake, turn)
-        return Loss({**loss.terms, **self.penalties(real, fake)}, loss.info)
-
-    def generator_loss(self, real: Tensor, turn: Turn) -> Loss:
-        latents = self.latents(len(real))
-        fake = self.decode(latents)
-        adversarial = self.referee.generator(self.discriminator, real, fake, turn)
-        return Loss({"adversarial": adversarial, **self.referee.diversity(fake, latents)})
-
-    def penalties(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        """Further terms of the discriminator's loss, weighted."""
-        return {}
-
-    def after_discriminator(self) -> None:
-        """What is done to the discriminator after each of its steps."""
+        return super().sample(n)
 
 
 class ImageGame(LatentImageGame):

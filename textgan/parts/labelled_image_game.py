@@ -10,6 +10,7 @@ from torch import Tensor
 
 from textgan.data.images.spec import LabelledImages
 from textgan.game import Loss, Turn
+from textgan.parts.categories import categories_of
 from textgan.parts.image_game import LatentImageGame
 from textgan.parts.referee import Score
 
@@ -24,10 +25,7 @@ class LabelledImageGame(LatentImageGame):
 
     def in_turn(self, n: int, category: int | None = None) -> Int[Tensor, " n"]:
         """`n` categories: one alone, or each in turn."""
-        device = next(self.generator.parameters()).device
-        if category is not None:
-            return torch.full((n,), category, device=device)
-        return torch.arange(n, device=device) % len(self.spec.categories)
+        return categories_of(n, len(self.spec.categories), category, next(self.generator.parameters()).device)
 
     def decode(  # type: ignore[override]
         self, latents: Float[Tensor, "n size"], category: Int[Tensor, " n"]

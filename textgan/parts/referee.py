@@ -115,13 +115,11 @@ def with_noise(images: Tensor, std: float) -> Tensor:
     return images + std * torch.randn_like(images) if std else images
 
 
-def mode_seeking(
-    images: Float[Tensor, "n channels height width"], latents: Float[Tensor, "n size"]
-) -> Float[Tensor, ""]:
+def mode_seeking(made: Float[Tensor, "n *shape"], latents: Float[Tensor, "n *size"]) -> Float[Tensor, ""]:
     """``1 / E [|G(z_1) - G(z_2)|_1 / |z_1 - z_2|_1]``, means over numbers: Mao et al. 2019, equation 2, as their code
     has it. Pairs are each example and the next."""
-    apart = (images - images.roll(1, 0)).abs().flatten(1).mean(1)
-    moved = (latents - latents.roll(1, 0)).abs().mean(1)
+    apart = (made - made.roll(1, 0)).abs().flatten(1).mean(1)
+    moved = (latents - latents.roll(1, 0)).abs().flatten(1).mean(1)
     return 1 / ((apart / moved.clamp(min=1e-8)).mean() + 1e-5)
 
 

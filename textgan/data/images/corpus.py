@@ -17,7 +17,7 @@ from torch import Tensor
 from textgan.data.cache import cached
 from textgan.data.images.preparation import FORMAT, SPLITS, prepare
 from textgan.data.images.settings import ImageConfig, ImageSettings, resolve
-from textgan.data.images.sources import open_image_source
+from textgan.data.images.sources import ImageSource, open_image_source
 from textgan.data.images.spec import ImageSpec, LabelledImages
 from textgan.errors import UserError
 
@@ -87,6 +87,10 @@ class ImageSplit:
         """The same images, taken with their categories."""
         return LabelledImageSplit(*self._made_of)
 
+    def unlabelled(self) -> ImageSplit:
+        """The same images by themselves."""
+        return ImageSplit(*self._made_of)
+
     def places(self, limit: int | None = None) -> Int64[Tensor, " n"]:
         n = len(self) if limit is None else min(limit, len(self))
         return torch.arange(n) * len(self) // n
@@ -135,6 +139,13 @@ def open_images(spec: str, config: ImageConfig, labelled: bool) -> ImageCorpus:
     source = open_image_source(spec)
     settings = resolve(config, source.defaults)
     held_out = None if settings.held_out is None else open_image_source(settings.held_out)
+    return prepared_images(source, held_out, settings, labelled)
+
+
+def prepared_images(
+    source: ImageSource, held_out: ImageSource | None, settings: ImageSettings, labelled: bool
+) -> ImageCorpus:
+    """The corpus that is made of these sources, or was at an earlier call."""
     identity = [FORMAT, source.identity, held_out.identity if held_out else None, asdict(settings)]
     limited = source.limited(settings.limit), held_out and held_out.limited(settings.limit)
     folder = cached(identity, partial(prepare, *limited, settings))
