@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import re
 import xml.etree.ElementTree as ElementTree
 
 import matplotlib
+import numpy as np
 import pytest
+from PIL import Image
 
-from textgan.drawing import BINS, COLOURS, DENSE, INK, Line, curves, plane, style
+from textgan.drawing import BINS, COLOURS, DENSE, INK, Line, bundle, curves, plane, style
 from textgan.run_record import Span
 
 
@@ -94,3 +97,28 @@ def test_drawing_leaves_the_settings_of_matplotlib_alone() -> None:
     before = dict(matplotlib.rcParams)
     curves("loss", [_line([1.0, 2.0])])
     assert dict(matplotlib.rcParams) == before
+
+
+def _heights(picture: bytes, colour: str) -> list[float]:
+    """How high ink of about a colour lies in the left and in the right half of a picture, in the mean: 0 at the top."""
+    ink = 255 - np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"), float)
+    wanted = 255 - np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
+    size = np.linalg.norm(ink, axis=2)  # lines are half transparent: a lighter colour of the same hue
+    near = (size > 40) & (ink @ wanted > 0.97 * size * np.linalg.norm(wanted))
+    return [float(half.nonzero()[0].mean() / len(ink)) for half in np.split(near, 2, axis=1)]
+
+
+def test_a_bundle_has_real_curves_on_the_left_and_made_ones_on_the_right_on_one_scale() -> None:
+    low, high = np.zeros((1, 5, 1)), np.ones((1, 5, 1))
+    left, right = _heights(bundle(low, high), COLOURS[0])
+    assert left > right + 0.5
+    left, right = _heights(bundle(high, low), COLOURS[0])
+    assert right > left + 0.5
+
+
+def test_channels_of_a_bundle_have_colours_of_their_own() -> None:
+    both = np.stack([np.zeros((2, 5)), np.ones((2, 5))], 2)
+    picture = bundle(both, both)
+    first, second = _heights(picture, COLOURS[0]), _heights(picture, COLOURS[1])
+    assert min(first) > max(second) + 0.5
+    assert picture == bundle(both, both)

@@ -13,6 +13,7 @@ from textgan.losses import (
     discriminator_loss,
     gradient_penalty,
     least_squares,
+    r1_penalty,
     slope_penalty,
 )
 
@@ -263,3 +264,26 @@ def test_the_slope_penalty_is_that_of_the_points_themselves():
     x = torch.tensor([[3.0, 0.0], [0.0, 2.0]], requires_grad=True)
     penalty = slope_penalty(lambda x: x.square().sum(1) / 2, x)
     assert penalty.item() == pytest.approx(((3 - 1) ** 2 + (2 - 1) ** 2) / 2)
+
+
+def test_r1_is_the_mean_over_samples_of_the_squared_norm_of_each_ones_gradient():
+    torch.manual_seed(0)
+    score = torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.Tanh(), torch.nn.Linear(5, 1))
+    real = torch.randn(4, 2, 3)
+    found = r1_penalty(lambda x: score(x.flatten(1)).squeeze(1), real)
+    expected = []
+    for row in real:
+        x = row.flatten().requires_grad_(True)
+        (slope,) = torch.autograd.grad(score(x).squeeze(0), x, create_graph=True)
+        expected.append(slope.square().sum())
+    torch.testing.assert_close(found, sum(expected) / 4)
+    mine, theirs = (torch.autograd.grad(v, score[0].weight, retain_graph=True)[0] for v in (found, sum(expected) / 4))
+    torch.testing.assert_close(mine, theirs)
+    assert real.grad is None
+
+
+def test_r1_is_float32_under_autocast():
+    real = torch.randn(4, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        penalty = r1_penalty(lambda x: (x @ torch.eye(3)).square().sum(1), real)
+    torch.testing.assert_close(penalty, 4 * real.square().sum(1).mean())

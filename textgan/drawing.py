@@ -150,13 +150,15 @@ def plane(
 def bundle(real: np.ndarray, made: np.ndarray) -> bytes:
     """Two bundles of curves ``(n, length, channels)`` side by side on one scale, real and made ones: a PNG file."""
     figure = Figure(figsize=(8, 2.8), layout="constrained", dpi=100)
+    low, high = min(real.min(), made.min()), max(real.max(), made.max())
+    margin = 0.05 * (high - low) + 1e-6
     for place, (title, windows) in enumerate({"real": real, "generated": made}.items()):
         axes = figure.add_subplot(1, 2, place + 1)
         for channel in range(windows.shape[2]):
             colour = COLOURS[channel % len(COLOURS)]
             axes.plot(windows[:, :, channel].T, color=colour, linewidth=0.8, alpha=0.5)
         axes.set_title(title, fontsize=9)
-        axes.set_ylim(min(real.min(), made.min()), max(real.max(), made.max()) + 1e-6)
+        axes.set_ylim(low - margin, high + margin)
         axes.spines[["top", "right"]].set_visible(False)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})

@@ -13,11 +13,14 @@ from tests.toys import assert_bitwise_equal, weights
 from textgan import registry
 from textgan.checkpoint import CheckpointStore
 from textgan.data.batches import Batches
+from textgan.data.images.captions import CaptionedImages, CaptionedSpec
 from textgan.data.images.domains import UnpairedImages
+from textgan.data.images.glyphs import Alphabets, AlphabetSpec, Glyphs, GlyphSpec
 from textgan.data.images.pairs import ImagePairs, PairSpec
 from textgan.data.images.spec import ImageSpec, LabelledImages
 from textgan.data.labelled import LabelledBatch
 from textgan.data.oracle import OracleSplit
+from textgan.data.series import SeriesSpec, SeriesSplit
 from textgan.data.spec import LabelledSpec, StorySpec, TextSpec
 from textgan.data.stories import StoryBatch
 from textgan.game import Game, Move, Turn, walk
@@ -42,6 +45,13 @@ SPECS = {
     },
     "image_domains": {"images": ImageSpec(1, 8, 8, train_size=N)},
     "labelled_images": {"images": ImageSpec(1, 8, 8, train_size=N, categories=("a", "b", "c"))},
+    "captioned_images": {
+        "grey": CaptionedSpec(1, 8, 8, train_size=N, vocab_size=V, length=4),
+        "colour, oblong": CaptionedSpec(3, 7, 6, train_size=N, vocab_size=V, length=4),
+    },
+    "glyphs": {"glyphs": GlyphSpec(1, 8, 8, train_size=N, styles=("a", "b", "c"))},
+    "alphabets": {"six characters": AlphabetSpec(6, 8, 8, train_size=N, characters="ABCDEF")},
+    "series": {"series": SeriesSpec(length=6, channels=2, train_size=N)},
 }
 """What games are played on here, by `Game.data`."""
 CONFIG = TrainerConfig(device="cpu", checkpoint_every=0.0, log_every=1)
@@ -56,7 +66,7 @@ every_game_and_spec = pytest.mark.parametrize(("name", "spec"), PAIRS)
 every_game = pytest.mark.parametrize("name", registry.names())
 
 
-Spec = TextSpec | ImageSpec
+Spec = TextSpec | ImageSpec | SeriesSpec
 
 
 def _first_spec(name: str) -> Spec:
@@ -115,6 +125,12 @@ class Images:
             return ImagePairs(_given(image, self._spec), image)
         if self._data == "image_domains":
             return UnpairedImages(image, -self._image[(indices + 3) % N])
+        if self._data == "captioned_images":
+            return CaptionedImages(image, _captions(self._category[indices]))
+        if self._data == "glyphs":
+            return Glyphs(image, -image, self._category[indices])
+        if self._data == "alphabets":
+            return Alphabets(image, indices)
         return image
 
 
@@ -124,7 +140,26 @@ def _given(image: torch.Tensor, spec: PairSpec) -> torch.Tensor:
     return -image if same else torch.nn.functional.adaptive_avg_pool2d(image, spec.source.shape[1:])
 
 
-def _split(spec: Spec, data: str) -> OracleSplit | Stories | Labelled | Images:
+def _captions(category: torch.Tensor) -> torch.Tensor:
+    """A word that all captions have, where the square is, unless it is in the first place, and the end."""
+    article, place, end = (torch.full_like(category, 4), category + 5, torch.full_like(category, 2))
+    long, short = (
+        torch.stack(words, 1) for words in ((article, place, end, 0 * end), (article, end, 0 * end, 0 * end))
+    )
+    return torch.where(category[:, None] > 0, long, short)
+
+
+def _waves(spec: SeriesSpec) -> SeriesSplit:
+    """Real series: noisy sine waves, each channel later than the one before."""
+    generator = torch.Generator().manual_seed(0)
+    start = torch.rand(N, 1, 1, generator=generator) * 6
+    waves = (start + torch.arange(spec.length)[:, None] + torch.arange(spec.channels)).sin()
+    return SeriesSplit(waves + 0.1 * torch.randn(waves.shape, generator=generator))
+
+
+def _split(spec: Spec, data: str) -> OracleSplit | Stories | Labelled | Images | SeriesSplit:
+    if isinstance(spec, SeriesSpec):
+        return _waves(spec)
     if isinstance(spec, ImageSpec):
         return Images(spec, data)
     if isinstance(spec, StorySpec):
@@ -144,6 +179,14 @@ def _context(game: Game) -> tuple[torch.Tensor, ...]:
     if game.data in ("image_pairs", "image_domains"):
         given = Images(game.spec, game.data).take(torch.arange(9))
         return (given[0],)
+    if game.data == "captioned_images":
+        return (Images(game.spec, game.data).take(torch.arange(9)).caption,)
+    if game.data == "glyphs":
+        given = Images(game.spec, game.data).take(torch.arange(9))
+        return (given.source, given.style)
+    if game.data == "alphabets":
+        given, observed = Images(game.spec, game.data).take(torch.arange(9)), torch.arange(6).expand(9, -1) % 2 == 0
+        return (torch.where(observed[:, :, None, None], given.glyphs, -1.0), observed)
     return ()
 
 
@@ -267,6 +310,7 @@ def test_it_plays_in_bfloat16(name, spec):
 
 
 OF_TEXT = [p for p in PAIRS if isinstance(p.values[1], TextSpec)]
+OF_SERIES = [p for p in PAIRS if isinstance(p.values[1], SeriesSpec)]
 OF_IMAGES = [p for p in PAIRS if isinstance(p.values[1], ImageSpec)]
 
 
@@ -278,6 +322,16 @@ def test_samples_are_images(name, spec):
     assert images.shape == (9, *spec.shape)
     assert images.abs().max() <= 1
     assert not torch.equal(images[0], images[3])
+
+
+@pytest.mark.parametrize(("name", "spec"), OF_SERIES)
+def test_samples_are_series(name, spec):
+    trainer = _trainer(name, spec)
+    trainer.play()
+    windows = trainer.game.eval().sample(9)
+    assert windows.shape == (9, spec.length, spec.channels)
+    assert windows.isfinite().all()
+    assert not torch.equal(windows[0], windows[3])
 
 
 @pytest.mark.parametrize(("name", "spec"), OF_TEXT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -10,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from textgan.data.cards import card_arguments, card_names, load_card
-from textgan.data.readers import require_file
+from textgan.data.readers import lines
 from textgan.errors import UserError, check_at_least, check_fields
 
 
@@ -40,7 +41,8 @@ class SeriesConfig:
     returns: bool | None = None
     """Take the differences of logarithms from row to row: growth rates of prices. Default: False."""
     together: bool | None = None
-    """All columns are channels of one series. Default: False, each column is a series of its own."""
+    """All columns are channels of one series, of the rows that have them all. Default: False, each column is a series
+    of its own. A gap ends a series."""
     standardise: bool | None = None
     """Subtract the training mean and divide by the training standard deviation, channel by channel. Default: True."""
     valid: float | None = None
@@ -141,39 +143,34 @@ def artist_curves(n: int, seed: int, points: int = 15) -> Float[Tensor, "n point
     return (a * x.square() + a - 1)[:, :, None]
 
 
-def table(path: Path, columns: list[str] | None = None) -> list[np.ndarray]:
-    """The columns of numbers in a ``.csv`` with a line of names.
+def table(path: Path, columns: list[str] | None = None) -> Float64[np.ndarray, "rows columns"]:
+    """The columns of numbers in a ``.csv`` with a line of names; what is missing is NaN.
 
-    Lines that begin with # and rows without a number are passed over. A gap in a column cuts it in two.
+    Lines that begin with # are passed over, and so are rows in which no column has a number.
 
     Raises:
         UserError: there is no such column, or none has numbers.
     """
-    require_file(path)
-    with path.open(encoding="utf-8") as file:
-        rows = list(csv.reader(line for line in file if not line.startswith("#")))
-    names = rows[0]
+    names, *rows = list(csv.reader(line for line in lines(path) if not line.startswith("#"))) or [[]]
     if missing := [name for name in columns or () if name not in names]:
         raise UserError(f"{path} has no column {missing[0]!r}; it has: {', '.join(names)}")
-    chosen = [i for i, name in enumerate(names) if not columns or name in columns]
-    cells = np.array([[_number(row[i]) if i < len(row) else np.nan for i in chosen] for row in rows[1:]])
-    found = []
-    for numbers in cells[~np.isnan(cells).all(1)].T:
-        stretches = [part[~np.isnan(part)] for part in np.split(numbers, np.flatnonzero(np.isnan(numbers)))]
-        found += [part for part in stretches if len(part) > 1]
-    if not found:
+    cells = np.array([[_number(row[i]) if i < len(row) else np.nan for i in range(len(names))] for row in rows])
+    there = ~np.isnan(cells.reshape(len(rows), len(names)))
+    chosen = [i for i, name in enumerate(names) if (not columns or name in columns) and there[:, i].any()]
+    if not chosen:
         raise UserError(f"{path} has no column of numbers")
-    return found
+    return cells[there.any(1)][:, chosen]
 
 
 def _number(text: str) -> float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         return float("nan")
+    return number if math.isfinite(number) else float("nan")
 
 
-READERS: Mapping[str, Callable[..., Any]] = {"number_table": table}
+READERS: Mapping[str, Callable[..., np.ndarray]] = {"number_table": table}
 """What ``read: kind`` of a card of series may be, beside curves."""
 
 
@@ -202,15 +199,27 @@ def open_series(spec: str, config: SeriesConfig) -> SeriesCorpus:
     elif not path.exists() and not path.suffix and path.name == spec:
         load_card(spec)  # says which names there are
     settings = SeriesSettings(**{**defaults, **said})
-    columns = table(path, **options)
+    numbers = table(path, **options)
+    columns = [numbers] if settings.together else np.split(numbers, numbers.shape[1], 1)
+    series = [part for column in columns for part in _stretches(column)]
     if settings.returns:
-        columns = [np.diff(np.log(column)) for column in columns if (column > 0).all()]
-    series = [np.stack(columns, 1)] if settings.together else [column[:, None] for column in columns]
+        series = [np.diff(np.log(part), axis=0) for part in series if (part > 0).all()]
+        if not series:
+            raise UserError(f"corpus {spec!r} has no series of numbers above 0, which data.returns needs")
     return _cut(name if name in card_names() else path.stem, title, series, settings)
+
+
+def _stretches(numbers: Float64[np.ndarray, "rows channels"]) -> list[np.ndarray]:
+    """Rows without a gap between them: a missing number of any channel ends one."""
+    gaps = np.isnan(numbers).any(1)
+    parts = np.split(numbers, np.flatnonzero(gaps))
+    return [whole for part in parts if len(whole := part[~np.isnan(part).any(1)]) > 1]
 
 
 def _cut(name: str, title: str, series: list[np.ndarray], settings: SeriesSettings) -> SeriesCorpus:
     """Each series in three, one after the other, each part into windows: none reaches into another split."""
+    if settings.valid + settings.test >= 1:
+        raise UserError(f"data.valid {settings.valid} and data.test {settings.test} leave nothing to train on")
     parts: dict[str, list[np.ndarray]] = {"train": [], "valid": [], "test": []}
     for numbers in series:
         first = int(len(numbers) * (1 - settings.valid - settings.test))
@@ -218,7 +227,8 @@ def _cut(name: str, title: str, series: list[np.ndarray], settings: SeriesSettin
         for split, part in zip(parts, np.split(numbers, [first, second]), strict=True):
             parts[split].append(part)
     learned = np.concatenate(parts["train"])
-    mean, std = (learned.mean(0), learned.std(0)) if settings.standardise else (0.0, 1.0)
+    mean, std = (learned.mean(0), learned.std(0)) if settings.standardise else (0.0, np.ones(1))
+    std = np.where(std > 1e-12, std, 1.0)  # of a channel that never moves
     windows = {split: _windows([(part - mean) / std for part in found], settings) for split, found in parts.items()}
     for split, found in windows.items():
         if not len(found):

@@ -48,11 +48,11 @@ class SeriesEvaluation:
         self._real = {s: getattr(corpus, s).windows(config.references).numpy() for s in ("train", "valid", "test")}
 
     def controls(self) -> dict[str, Scores]:
-        """Training windows, the floor, and the same numbers in another order: all that a window is not is its marginal
-        distribution."""
-        shuffled = self._real["train"].copy()
-        np.random.default_rng(0).permuted(shuffled.reshape(-1), out=shuffled.reshape(-1))
-        return {"real": self._scores(self._real["train"], "test"), "shuffled": self._scores(shuffled, "test")}
+        """Training windows, the floor, and the same numbers in another order, each channel by itself: what is known of
+        a series without its order."""
+        train = self._real["train"]
+        shuffled = np.random.default_rng(0).permuted(train.reshape(-1, train.shape[2]), axis=0).reshape(train.shape)
+        return {"real": self._scores(train, "test"), "shuffled": self._scores(shuffled, "test")}
 
     def watched(self) -> dict[str, float]:
         """How varied real windows are: the collapse watch's scale."""

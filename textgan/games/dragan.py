@@ -9,8 +9,8 @@ std(x) is that of all numbers of the batch; norms are taken image by image, henc
 Unlike WGAN-GP's the penalty does not look at fakes: no sharp slope next to the data, which makes the generator's own
 images all alike.
 
-Differs from the paper: there the noise is Gaussian; uniform and halved it is as in the authors' code, and so is e, which
-moves an image by a part of it. The slope is that of the logit. Widths and depth follow the size of the images.
+Differs from the paper: there the noise is Gaussian; uniform and halved it is as in the authors' code, and so is e,
+which moves an image by a part of it. The slope is that of the logit. Widths and depth follow the size of the images.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from textgan.errors import UserError, check_above_zero, check_at_least, check_fields
@@ -30,6 +30,7 @@ from textgan.game import Loss, Turn
 from textgan.networks.image_codes import CodeReader
 from textgan.networks.image_discriminators import ImageDiscriminatorConfig
 from textgan.networks.image_generators import ImageGenerator, ImageGeneratorConfig
+from textgan.networks.modes import evaluating
 from textgan.parts.image_game import ImageGame, ImageGameConfig
 from textgan.parts.optimizers import OptimizersConfig
 from textgan.parts.spoken_scores import SpokenScores

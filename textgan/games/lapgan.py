@@ -13,8 +13,8 @@ place; the smallest level is a GAN of images::
 An image is drawn from the smallest level up: ``I~_k = l~_k + G_k(z_k, l~_k)``.
 
 Differs from the paper: levels learn in turn, one stage each; means of 2 x 2 pixels and doubled pixels for its blur;
-D sees l_k beside l_k + h_k; convolutions at all levels, by default, with batch norm in the smallest generator alone, and
-in discriminators for dropout; Adam with beta1 0.5; every level's images are cut to [-1, 1] when they are drawn.
+D sees l_k beside l_k + h_k; convolutions at all levels, with batch norm in the smallest generator and discriminators,
+which have no dropout; Adam with beta1 0.5; every level's images are cut to [-1, 1] when they are drawn.
 """
 
 from __future__ import annotations
@@ -114,6 +114,7 @@ class LAPGAN(ImageGame):
                     Move(f"discriminator_{name}", partial(self.level_loss, level), self.config.discriminator_steps),
                     Move(f"generator_{name}", partial(self.level_generator_loss, level)),
                 ],
+                watched=level + 1 == len(self.sizes),
             )
             for level, name in enumerate(self.names)
         ]
@@ -144,25 +145,26 @@ class LAPGAN(ImageGame):
         """The discriminator's of a level."""
         image, low = self.split(real, level)
         with torch.no_grad():
-            fake = self.paint(level, len(real), low)
+            fake, _ = self.paint(level, len(real), low)
         return self.referee.discriminator(self.judge(level, low), image, fake, turn)
 
     def level_generator_loss(self, level: int, real: Tensor, turn: Turn) -> Loss:
         """The generator's of a level."""
         image, low = self.split(real, level)
-        fake = self.paint(level, len(real), low)
-        return Loss({"adversarial": self.referee.generator(self.judge(level, low), image, fake, turn)})
+        fake, noise = self.paint(level, len(real), low)
+        adversarial = self.referee.generator(self.judge(level, low), image, fake, turn)
+        return Loss({"adversarial": adversarial, **self.referee.diversity(fake, noise.flatten(1))})
 
     def split(self, real: Float[Tensor, "n channels height width"], level: int) -> tuple[Tensor, Tensor | None]:
         """I_k and l_k of a level; the smallest has no l_k."""
         image = halve(real, len(self.sizes) - 1 - level)
         return image, double(halve(image), self.sizes[level]) if level else None
 
-    def paint(self, level: int, n: int, low: Tensor | None) -> Float[Tensor, "n channels height width"]:
-        """Fakes of a level, of which the larger ones add to `low`."""
+    def paint(self, level: int, n: int, low: Tensor | None) -> tuple[Float[Tensor, "n channels height width"], Tensor]:
+        """Fakes of a level, of which the larger ones add to `low`, and the noise they are made of."""
         noise = self.generator.noise(self.latents(n), level)
         network = self.generator.levels[level]
-        return network(noise) if low is None else low + network(noise, low)
+        return (network(noise) if low is None else low + network(noise, low)), noise
 
     def judge(self, level: int, low: Tensor | None) -> Score:
         """A level's discriminator as a function of images alone: of a batch, or of two, with these l_k."""

@@ -94,11 +94,12 @@ class Progressive(LatentImageGame):
         ]
         found = []
         for level, (height, width) in enumerate(sizes):
-            name = f"{height}x{width}"
+            name, grown = f"{height}x{width}", level + 1 == len(sizes)
             if level:
                 fade = Act(partial(self.grow, level - 1, True))
-                found.append(Stage(f"fade_{name}", config.fade_rounds, [fade, *train]))
-            found.append(Stage(f"train_{name}", config.rounds, [Act(partial(self.grow, level, False)), *train]))
+                found.append(Stage(f"fade_{name}", config.fade_rounds, [fade, *train], watched=False))
+            stay = Act(partial(self.grow, level, False))
+            found.append(Stage(f"train_{name}", config.rounds, [stay, *train], watched=grown))
         return found
 
     def grow(self, level: int, fades: bool, turn: Turn) -> None:

@@ -31,7 +31,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from textgan.data.images.spec import ImageSpec
-from textgan.errors import check_above_zero, check_at_least, check_share
+from textgan.errors import UserError, check_above_zero, check_at_least, check_share
 from textgan.game import Loss, Move, Stage, Turn
 from textgan.losses import r1_penalty
 from textgan.networks.image_synthesis import StyleDiscriminator, StyleGenerator
@@ -75,6 +75,10 @@ class Config(LatentImageGameConfig):
         check_at_least(0, "game", self, "path")
         check_above_zero("game", self, "mapping_rate", "gamma")
         check_share("game", self, "mixing", "path_decay")
+        if self.tricks.diversity:
+            raise UserError(
+                f"game.tricks.diversity is {self.tricks.diversity}; images of two latents have none: only 0"
+            )
 
 
 TINY = Config(batch_size=16, rounds=3, latent=8, style=8, width=8, most=8, gamma_every=2, path_every=2)

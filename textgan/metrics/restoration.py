@@ -15,7 +15,7 @@ WINDOW = 7
 
 
 def restoration_scores(
-    made: Float[np.ndarray, "n channels height width"], truth: Float[np.ndarray, "n channels height width"]
+    made: Float[np.ndarray, "n channels height width"], truth: Float[np.ndarray, "m channels2 height2 width2"]
 ) -> dict[str, Score]:
     """mae, psnr and ssim of images in [-1, 1].
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -30,7 +31,7 @@ class PyramidGenerator(nn.Module):
     """A generator of the smallest image and a `ResidualGenerator` of each larger size."""
 
     def __init__(
-        self, smallest: nn.Module, latent: int, sizes: list[tuple[int, int]], residuals: list[nn.Module]
+        self, smallest: nn.Module, latent: int, sizes: list[tuple[int, int]], residuals: Sequence[nn.Module]
     ) -> None:
         super().__init__()
         self.sizes, self.latent = sizes, latent

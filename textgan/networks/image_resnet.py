@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from textgan.data.images.spec import ImageSpec
-from textgan.errors import check_above_zero, check_at_least
-from textgan.networks.image_blocks import NormName, as_large_as, cropped, draw_weights, norm_of
+from textgan.errors import UserError, check_above_zero, check_at_least
+from textgan.networks.image_blocks import NormName, as_large_as, cropped, draw_weights, halved, norm_of
 from textgan.networks.image_pyramid import halve
 
 
@@ -79,12 +80,17 @@ class ResnetMaps(nn.Module):
         super().__init__()
         smallest = min(spec.height, spec.width)
         halvings = halvings_for(smallest) if config.halvings is None else config.halvings
+        if halved(smallest, halvings) < 2:
+            raise UserError(
+                f"generator.halvings is {halvings}, which leaves 1 pixel a side of {spec.width} x {spec.height}; at "
+                "least 2 must be left"
+            )
         widths = [config.width * 2**place for place in range(halvings + 1)]
         self.front = front(config, spec, widths)
         self.blocks = nn.Sequential(*[ResidualBlock(widths[-1], config.norm) for _ in range(config.blocks)])
         self.back = back(config, widths)
 
-    def forward(self, images: Float[Tensor, "n channels height width"]) -> Float[Tensor, "n width height width"]:
+    def forward(self, images: Float[Tensor, "n channels rows columns"]) -> Float[Tensor, "n maps rows columns"]:
         return cropped(self.back(self.blocks(self.front(images))), *images.shape[2:])
 
 
@@ -96,7 +102,7 @@ def outer_kernel(spec: ImageSpec) -> int:
 def front(config: ResnetConfig, spec: ImageSpec, widths: list[int]) -> nn.Sequential:
     """A convolution, and one that halves for each further width."""
     layers = [*convolution(spec.channels, widths[0], outer_kernel(spec), config.norm), nn.ReLU()]
-    for inputs, outputs in zip(widths, widths[1:], strict=False):
+    for inputs, outputs in pairwise(widths):
         halving = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=config.norm == "none")
         layers += [halving, norm_of(config.norm, outputs), nn.ReLU()]
     return nn.Sequential(*layers)
@@ -105,7 +111,7 @@ def front(config: ResnetConfig, spec: ImageSpec, widths: list[int]) -> nn.Sequen
 def back(config: ResnetConfig, widths: list[int]) -> nn.Sequential:
     """A transposed convolution that doubles for each width but the first, from the last one on."""
     layers: list[nn.Module] = []
-    for outputs, inputs in reversed(list(zip(widths, widths[1:], strict=False))):
+    for outputs, inputs in reversed(list(pairwise(widths))):
         bias = config.norm == "none"
         doubling = nn.ConvTranspose2d(inputs, outputs, 3, stride=2, padding=1, output_padding=1, bias=bias)
         layers += [doubling, norm_of(config.norm, outputs), nn.ReLU()]
@@ -123,7 +129,7 @@ class ResnetGenerator(nn.Module):
     def __init__(self, config: ResnetConfig, source: ImageSpec, target: ImageSpec) -> None:
         super().__init__()
         self.size = (target.height, target.width)
-        self.maps = ResnetMaps(config, source)
+        self.maps = ResnetMaps(config, replace(source, height=target.height, width=target.width))
         self.image = to_image(config.width, target)
         draw_weights(self, config.init_std)
 
@@ -140,11 +146,12 @@ class CoarseToFine(nn.Module):
     def __init__(self, config: ResnetConfig, local_blocks: int, source: ImageSpec, target: ImageSpec) -> None:
         super().__init__()
         self.size = (target.height, target.width)
-        half = ImageSpec(source.channels, *(-(-side // 2) for side in self.size), source.train_size)
+        whole = replace(source, height=target.height, width=target.width)
+        half = replace(source, height=halved(target.height, 1), width=halved(target.width, 1))
         widths = [max(config.width // 2, 1), config.width]
         self.coarse = ResnetMaps(config, half)
-        self.coarse_image = to_image(config.width, ImageSpec(target.channels, half.height, half.width, 0))
-        self.front = front(config, source, widths)
+        self.coarse_image = to_image(config.width, replace(half, channels=target.channels))
+        self.front = front(config, whole, widths)
         self.blocks = nn.Sequential(*[ResidualBlock(config.width, config.norm) for _ in range(local_blocks)])
         self.back = back(config, widths)
         self.image = to_image(widths[0], target)
@@ -158,7 +165,7 @@ class CoarseToFine(nn.Module):
         """What makes an image of the source and of those."""
         return nn.ModuleList([self.front, self.blocks, self.back, self.image])
 
-    def half(self, images: Float[Tensor, "n channels height width"]) -> Float[Tensor, "n channels2 rows columns"]:
+    def small(self, images: Float[Tensor, "n channels height width"]) -> Float[Tensor, "n channels2 rows columns"]:
         """The image of half the size, of a source of the whole size."""
         return self.coarse_image(self.coarse(self._halved(images)))
 

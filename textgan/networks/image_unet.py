@@ -47,9 +47,12 @@ class UNet(nn.Module):
     """Every map on the way down is handed to the layer of its size on the way up (Isola et al. 2017, section 6.1.1).
 
     Sources are enlarged to the size of what is made, and every image is filled up with zeros until it can be halved.
+
+    Args:
+        extra: maps that are handed in beside the smallest ones.
     """
 
-    def __init__(self, config: UNetConfig, source: ImageSpec, target: ImageSpec) -> None:
+    def __init__(self, config: UNetConfig, source: ImageSpec, target: ImageSpec, extra: int = 0) -> None:
         super().__init__()
         self.target = target
         depth = min(target.height, target.width).bit_length() - 1
@@ -62,7 +65,7 @@ class UNet(nn.Module):
             convolution = nn.Conv2d(inputs, width, 4, stride=2, padding=1, bias=norm == "none")
             down.append(nn.Sequential(*first, convolution, norm_of(norm, width)))
         for place in reversed(range(depth)):
-            inputs = widths[place] * (1 if place == depth - 1 else 2)
+            inputs = widths[place] + extra if place == depth - 1 else 2 * widths[place]
             outputs, norm = (widths[place - 1], config.norm) if place else (target.channels, "none")
             convolution_up = nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=norm == "none")
             noisy = place > 0 and depth - place <= config.dropped
@@ -72,6 +75,10 @@ class UNet(nn.Module):
         draw_weights(self, config.init_std)
 
     def forward(self, images: Float[Tensor, "n channels height width"]) -> Float[Tensor, "n channels2 height2 width2"]:
+        return self.decode(self.encode(images))
+
+    def encode(self, images: Float[Tensor, "n channels height width"]) -> list[Tensor]:
+        """The maps of every layer on the way down, the largest first."""
         height, width = self.target.height, self.target.width
         multiple = 2 ** len(self.down)
         maps = F.pad(as_large_as(images, height, width), (0, -width % multiple, 0, -height % multiple))
@@ -79,7 +86,14 @@ class UNet(nn.Module):
         for layer in self.down:
             maps = layer(maps)
             passed.append(maps)
-        maps = self.up[0](passed.pop())
-        for layer in self.up[1:]:
-            maps = layer(torch.cat([maps, passed.pop()], 1))
-        return maps[:, :, :height, :width].tanh()
+        return passed
+
+    def decode(
+        self, passed: list[Tensor], extra: Float[Tensor, "n extra rows columns"] | None = None
+    ) -> Float[Tensor, "n channels height width"]:
+        """The image of such maps, and of those that are handed in beside the smallest."""
+        *larger, smallest = passed
+        maps = self.up[0](smallest if extra is None else torch.cat([smallest, extra], 1))
+        for layer, beside in zip(self.up[1:], reversed(larger), strict=True):
+            maps = layer(torch.cat([maps, beside], 1))
+        return maps[:, :, : self.target.height, : self.target.width].tanh()

@@ -28,7 +28,7 @@ class History(nn.Module):
         return self._exchanged(images, torch.rand(len(images), device=images.device) < 0.5)
 
     @torch.no_grad()
-    def half(self, images: Float[Tensor, "n channels height width"]) -> Float[Tensor, "n channels height width"]:
+    def by_halves(self, images: Float[Tensor, "n channels height width"]) -> Float[Tensor, "n channels height width"]:
         """The second half of the images exchanged for as many of the history, where they stay."""
         places = torch.arange(len(images), device=images.device)
         return self._exchanged(images, places >= (len(images) + 1) // 2)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 
 class SpokenScores:
@@ -14,7 +16,7 @@ class SpokenScores:
     referee asks, the other numbers are there in the order of the images, of one pass through the network.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: Callable[[Tensor], Tensor]) -> None:
         self._network = network
         self._heard: list[Tensor] = []
 

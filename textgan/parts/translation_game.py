@@ -132,6 +132,11 @@ def distance(made: Tensor, wanted: Tensor) -> Float[Tensor, ""]:
     return (made.float() - wanted.float()).abs().mean()
 
 
+def squared_distance(made: Tensor, wanted: Tensor) -> Float[Tensor, ""]:
+    """The mean squared difference of two numbers."""
+    return (made.float() - wanted.float()).square().mean()
+
+
 def beside(
     source: Float[Tensor, "n channels rows columns"], images: Float[Tensor, "m channels2 height width"]
 ) -> Float[Tensor, "m both height width"]:

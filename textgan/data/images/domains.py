@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Int
 from torch import Tensor
 
@@ -34,8 +35,9 @@ class UnpairedConfig(ImageConfig):
 
     other: str | None = None
     """What the second domain is: another corpus, or what is made of images of the first: negative (black is white),
-    turned (by a quarter) or outline (their edges). In training none is made of an image that the first domain shows;
-    on held-out images the truth is known. Default: turned; of a folder that has folders a and b, these two."""
+    turned (by a quarter), outline (their edges), flat (in three tones) or soft (means of 3 x 3 pixels). In training
+    none is made of an image that the first domain shows; on held-out images the truth is known. Default: turned; of a
+    folder that has folders a and b, these two."""
 
 
 class HalvesOfASplit:
@@ -103,6 +105,8 @@ MAPS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "negative": lambda images: -images,
     "turned": lambda images: torch.rot90(images, 1, (2, 3)),
     "outline": lambda images: outline(images).expand_as(images),
+    "flat": torch.round,
+    "soft": lambda images: F.avg_pool2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), 3, stride=1),
 }
 """What the second domain may be made of the first by."""
 

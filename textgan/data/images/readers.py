@@ -130,12 +130,11 @@ def open_image(path: Path) -> UInt8[np.ndarray, "height width channels"]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(path)
-            if image.width * image.height > MOST_PIXELS:
-                raise UserError(
-                    f"{path} has {image.width} x {image.height} pixels; at most {MOST_PIXELS:,} are accepted"
-                )
-            return as_array(image)
+            with Image.open(path) as image:
+                if image.width * image.height > MOST_PIXELS:
+                    size = f"{image.width} x {image.height}"
+                    raise UserError(f"{path} has {size} pixels; at most {MOST_PIXELS:,} are accepted")
+                return as_array(image)
     except UserError:
         raise
     except Exception as error:  # a broken image raises whatever its decoder does
