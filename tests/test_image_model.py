@@ -13,7 +13,7 @@ from PIL import Image
 import textgan
 from textgan import evaluate, generate, report
 from textgan.errors import UserError
-from textgan.image_model import ImageModel
+from textgan.image_models import ImageModel
 from textgan.run import Run
 from textgan.train import main
 
@@ -65,7 +65,7 @@ def test_drawing_leaves_the_random_numbers_of_others_alone(model: ImageModel) ->
 
 def test_there_are_no_categories_to_ask_for(model: ImageModel) -> None:
     assert model.categories == ()
-    with pytest.raises(UserError, match="played on images without categories"):
+    with pytest.raises(UserError, match="knows no categories"):
         model.sample(1, category="3")
 
 

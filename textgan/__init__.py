@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 from textgan.errors import UserError
 
 if TYPE_CHECKING:
-    from textgan.image_model import ImageModel
-    from textgan.text_model import TextModel
+    from textgan.model import Model
 
 # OpenMP's threads spin while they wait for each other. As soon as another process wants a core, that makes a step
 # ten times slower; sleeping costs an idle machine next to nothing. Read when torch is first imported.
@@ -54,8 +53,8 @@ def export(run: str | Path, folder: str | Path, adapter: bool = False) -> Path:
     return export(run, folder, adapter)
 
 
-def load(run: str | Path, device: str = "auto") -> TextModel | ImageModel:
-    """Open the trained run in the folder `run`: ``textgan.load(run).sample(8)`` gives sentences, or images.
+def load(run: str | Path, device: str = "auto") -> Model:
+    """Open the trained run in the folder `run`: ``textgan.load(run).sample(8)`` gives sentences, images or series.
 
     Raises:
         UserError: it is not a run folder, or holds no weights yet.

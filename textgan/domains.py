@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from textgan.data.corpus import open_corpus
@@ -101,50 +102,16 @@ def _open_stories(asked: Asked) -> Corpus:
     return open_stories(asked.corpus, asked.data)
 
 
-def _open_images(asked: Asked) -> Corpus:
-    _refuse_fields(asked)
-    return open_images(asked.corpus, asked.data, labelled=False)
+def _by_name_alone(opened: Callable[[str, Any], Corpus]) -> Callable[[Asked], Corpus]:
+    """What opens a corpus that has no fields."""
 
+    def open_corpus(asked: Asked) -> Corpus:
+        for name in ("corpus_field", "label_field"):
+            if getattr(asked, name) is not None:
+                raise UserError(f"{name} is {getattr(asked, name)!r}; this data has no fields: leave it out")
+        return opened(asked.corpus, asked.data)
 
-def _open_labelled_images(asked: Asked) -> Corpus:
-    _refuse_fields(asked)
-    return open_images(asked.corpus, asked.data, labelled=True)
-
-
-def _open_pairs(asked: Asked) -> Corpus:
-    _refuse_fields(asked)
-    return open_pairs(asked.corpus, asked.data)
-
-
-def _open_domains(asked: Asked) -> Corpus:
-    _refuse_fields(asked)
-    return open_domains(asked.corpus, asked.data)
-
-
-def _open_series(asked: Asked) -> Corpus:
-    _refuse_fields(asked)
-    return open_series(asked.corpus, asked.data)
-
-
-def _open_captioned(asked: Asked) -> Corpus:
-    _refuse_fields(asked)
-    return open_captioned(asked.corpus, asked.data)
-
-
-def _open_glyphs(asked: Asked) -> Corpus:
-    _refuse_fields(asked)
-    return open_glyphs(asked.corpus, asked.data)
-
-
-def _open_alphabets(asked: Asked) -> Corpus:
-    _refuse_fields(asked)
-    return open_alphabets(asked.corpus, asked.data)
-
-
-def _refuse_fields(asked: Asked) -> None:
-    for name in ("corpus_field", "label_field"):
-        if getattr(asked, name) is not None:
-            raise UserError(f"{name} is {getattr(asked, name)!r}; this data has no fields: leave it out")
+    return open_corpus
 
 
 def _refuse_labels(asked: Asked, domain: str) -> None:
@@ -192,7 +159,7 @@ DOMAINS = {
         tiny=TINY_TEXT,
     ),
     "images": Domain(
-        open=_open_images,
+        open=_by_name_alone(partial(open_images, labelled=False)),
         makes="images",
         spec=ImageSpec,
         embedded="digits",
@@ -203,7 +170,7 @@ DOMAINS = {
         tiny=TINY_IMAGES,
     ),
     "labelled_images": Domain(
-        open=_open_labelled_images,
+        open=_by_name_alone(partial(open_images, labelled=True)),
         makes="images",
         spec=ImageSpec,
         embedded="digits",
@@ -214,62 +181,62 @@ DOMAINS = {
         tiny=TINY_IMAGES,
     ),
     "image_pairs": Domain(
-        open=_open_pairs,
+        open=_by_name_alone(open_pairs),
         makes="images of images",
         spec=PairSpec,
         embedded="digits",
         best="mae",
-        use=("import textgan", 'textgan.load("{run}").sheet(24).save("sheet.png")'),
+        use=("import textgan", 'model = textgan.load("{run}")', 'model(model.read("images/"))'),
         data=PairConfig,
         evaluation=ImageEvaluationConfig,
         tiny=TINY_IMAGES,
     ),
     "image_domains": Domain(
-        open=_open_domains,
+        open=_by_name_alone(open_domains),
         makes="images of images",
         spec=ImageSpec,
         embedded="digits",
         best="frechet-distance",
-        use=("import textgan", 'textgan.load("{run}").sheet(24).save("sheet.png")'),
+        use=("import textgan", 'model = textgan.load("{run}")', 'model(model.read("images/"))'),
         data=UnpairedConfig,
         evaluation=ImageEvaluationConfig,
         tiny=TINY_IMAGES,
     ),
     "captioned_images": Domain(
-        open=_open_captioned,
+        open=_by_name_alone(open_captioned),
         makes="images of sentences",
         spec=CaptionedSpec,
         embedded="digits",
         best="frechet-distance",
-        use=("import textgan", 'textgan.load("{run}").sample(8)'),
+        use=("import textgan", 'textgan.load("{run}").sample(8, "a bold wide seven")'),
         data=ImageConfig,
         evaluation=ImageEvaluationConfig,
         tiny=TINY_IMAGES,
     ),
     "glyphs": Domain(
-        open=_open_glyphs,
+        open=_by_name_alone(open_glyphs),
         makes="images of images",
         spec=GlyphSpec,
         embedded="fonts",
         best="mae",
-        use=("import textgan", 'textgan.load("{run}").sample(8)'),
+        use=("import textgan", 'model = textgan.load("{run}")', 'model(model.read("a.png"), model.categories[0])'),
         data=GlyphConfig,
         evaluation=ImageEvaluationConfig,
         tiny=TINY_FONTS,
     ),
     "alphabets": Domain(
-        open=_open_alphabets,
+        open=_by_name_alone(open_alphabets),
         makes="images of images",
         spec=AlphabetSpec,
         embedded="fonts",
         best="mae",
-        use=("import textgan", 'textgan.load("{run}").sample(8)'),
+        use=("import textgan", 'textgan.load("{run}").game.sample(n, glyphs, observed)'),
         data=GlyphConfig,
         evaluation=ImageEvaluationConfig,
         tiny=TINY_FONTS,
     ),
     "series": Domain(
-        open=_open_series,
+        open=_by_name_alone(open_series),
         makes="series",
         spec=SeriesSpec,
         embedded="stocks",

@@ -1,4 +1,4 @@
-"""Sentences or images from a trained run: ``python -m textgan.generate RUN --num 100``."""
+"""Sentences, images or series from a trained run: ``python -m textgan.generate RUN --num 100``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from textgan import command_line
 from textgan.errors import UserError
 
 if TYPE_CHECKING:
-    from textgan.image_model import ImageModel
+    from torch import Tensor
+
+    from textgan.series_model import SeriesModel
     from textgan.text_model import TextModel
 
 BATCH = 1000
@@ -21,69 +23,99 @@ BATCH = 1000
 
 @dataclass(frozen=True)
 class GenerateCommand:
-    """Sentences from a trained run, on standard output, or images from one, in a file."""
+    """Sentences or series from a trained run, on standard output, or images from one, in a file."""
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Folder of the run."""
     num: int = 100
-    """Number of sentences or images, at least 1."""
+    """Number of sentences, images or series, at least 1."""
     temperature: float = 1.0
     """Of sentences: sampling temperature, above 0; below 1 the generator keeps to what it is sure of."""
     seed: int | None = None
-    """The same seed gives the same sentences or images. None: other ones every time."""
+    """The same seed gives the same ones. None: other ones every time."""
     format: Literal["text", "jsonl"] = "text"
     """Of sentences. text: one a line. jsonl: {"text", "log_prob", "category"} a line: log_prob in nats at temperature
     1, where the game has a density; category, where it knows categories."""
     category: str | None = None
-    """Only of this category. None: of each in turn, where the game knows categories."""
+    """Only of this category (of fonts: in this style). None: of each in turn, where the game knows categories."""
     detokenize: bool = False
     """Write sentences as people do ("the end.") in place of tokens between spaces ("the end ."), which metrics read."""
     out: Path | None = None
     """Of images. A file (.png, .jpg): one sheet of them all. A folder: a file each, 0000.png and so on. None: the sheet
     samples.png in the run."""
+    given: Path | None = None
+    """Of games that make images of images: the image file, or the folder of images, that is given."""
+    caption: str | None = None
+    """Of games that draw what a sentence says: the sentence."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, ..."""
 
 
-OF_SENTENCES = ("temperature", "format", "detokenize")
-OF_IMAGES = ("out",)
+OPTIONS = {
+    "sentences": ("num", "temperature", "format", "category", "detokenize"),
+    "images": ("num", "category", "out"),
+    "images of images": ("given", "category", "out"),
+    "images of sentences": ("num", "caption", "out"),
+    "series": ("num",),
+}
+"""What can be asked for, by what a run generates."""
 
 
 def main(args: list[str]) -> None:
     command = command_line.parse(GenerateCommand, args, "python -m textgan.generate", __doc__)
-    from textgan.image_model import ImageModel  # torch is slow to import, and --help needs none of it
+    from textgan.domains import DOMAINS  # torch is slow to import, and --help needs none of it
     from textgan.model import load
 
-    model = load(command.run, command.device)
-    others, what = (OF_SENTENCES, "images") if isinstance(model, ImageModel) else (OF_IMAGES, "sentences")
-    for name in others:
+    model: Any = load(command.run, command.device)
+    makes = DOMAINS[model.game.data].makes
+    for name in sorted({name for names in OPTIONS.values() for name in names} - {*OPTIONS[makes]}):
         if getattr(command, name) != getattr(GenerateCommand, name):
-            raise UserError(f"--{name} {getattr(command, name)} cannot be used here: {command.run} generates {what}")
-    if isinstance(model, ImageModel):
-        print(_write_images(model, command))
-    else:
+            raise UserError(f"--{name} {getattr(command, name)} cannot be used here: {command.run} generates {makes}")
+    if makes == "sentences":
         _print_sentences(model, command)
+    elif makes == "series":
+        _print_series(model, command)
+    else:
+        print(_write_images(_images(model, command, makes), model.columns(command.category), command))
 
 
-def _write_images(model: ImageModel, command: GenerateCommand) -> Path:
+def _images(model: Any, command: GenerateCommand, makes: str) -> Tensor:
+    """What is asked for."""
+    if makes == "images":
+        return model.sample(command.num, command.seed, command.category)
+    if makes == "images of sentences":
+        if command.caption is None:
+            raise UserError(f"{command.run} generates images of sentences; --caption TEXT is needed")
+        return model.sample(command.num, command.caption, command.seed)
+    if command.given is None:
+        raise UserError(f"{command.run} generates images of images; --given PATH, a file or a folder, is needed")
+    return model(model.read(command.given), category=command.category, seed=command.seed)
+
+
+def _write_images(images: Tensor, columns: int | None, command: GenerateCommand) -> Path:
     """Where they are."""
     from textgan.pictures import as_images, grid
 
     out = command.out or command.run / "samples.png"
     sheet = bool(out.suffix)
     command_line.check_writable("--out", out if sheet else None)
-    images = model.sample(command.num, command.seed, command.category)
     try:
         if sheet:
-            grid(images, model.columns(command.category)).save(out)
+            grid(images, columns).save(out)
             return out
         out.mkdir(parents=True, exist_ok=True)
-        digits = max(4, len(str(command.num - 1)))
+        digits = max(4, len(str(len(images) - 1)))
         for i, image in enumerate(as_images(images)):
             image.save(out / f"{i:0{digits}d}.png")
     except (OSError, ValueError) as error:
         raise UserError(f"--out {out} cannot be written: {error}") from error
     return out
+
+
+def _print_series(model: SeriesModel, command: GenerateCommand) -> None:
+    """A line a window, its numbers in order of time, those of one time together."""
+    for window in model.sample(command.num, command.seed).flatten(1).tolist():
+        print(",".join(f"{number:.6g}" for number in window))
 
 
 def _print_sentences(model: TextModel, command: GenerateCommand) -> None:

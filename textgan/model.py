@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from safetensors.torch import load_file
 from torch import Tensor
@@ -21,8 +21,11 @@ from textgan.run import Run
 from textgan.trainer import choose_device
 
 if TYPE_CHECKING:
-    from textgan.image_model import ImageModel
+    from textgan.image_models import CaptionModel, ImageModel, TranslationModel
+    from textgan.series_model import SeriesModel
     from textgan.text_model import TextModel
+
+    Model: TypeAlias = TextModel | ImageModel | TranslationModel | CaptionModel | SeriesModel
 
 
 class Opened(NamedTuple):
@@ -54,13 +57,14 @@ def open_game(run: Run, device: str = "auto") -> Opened:
     return Opened(entry.name, settings, spec, game.to(choose_device(device)).eval())
 
 
-def load(folder: str | Path, device: str = "auto") -> TextModel | ImageModel:
+def load(folder: str | Path, device: str = "auto") -> Model:
     """The model of the run in `folder`.
 
     Raises:
         UserError: it is not a run folder, there are no whole weights in it, or it is opened elsewhere (story endings).
     """
-    from textgan.image_model import ImageModel  # both build on this file
+    from textgan.image_models import CaptionModel, ImageModel, TranslationModel  # all of them build on this file
+    from textgan.series_model import SeriesModel
     from textgan.text_model import TextModel
 
     run = Run.open(Path(folder))
@@ -71,7 +75,14 @@ def load(folder: str | Path, device: str = "auto") -> TextModel | ImageModel:
             f"{run.folder} is a run of {opened.name}, which is played on {opened.game.data}; "
             f"open it with python -m textgan.{opened.game.data}, or from Python with textgan.{opened.game.data}"
         )
-    return ImageModel(run, opened) if makes == "images" else TextModel(run, opened)
+    kinds: dict[str, Any] = {
+        "sentences": TextModel,
+        "images": ImageModel,
+        "images of images": TranslationModel,
+        "images of sentences": CaptionModel,
+        "series": SeriesModel,
+    }
+    return kinds[makes](run, opened)
 
 
 def check_sampling(n: int, temperature: float, seed: int | None) -> None:

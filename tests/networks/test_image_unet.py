@@ -16,13 +16,14 @@ def _unet(height: int = 8, width: int = 8, channels: int = 1, **options: object)
     return UNet(UNetConfig(width=4, **options), ImageSpec(channels, height, width, 1), target)
 
 
-def test_it_goes_down_to_one_pixel_and_at_256_is_the_papers():
+def test_it_goes_down_to_one_pixel_and_at_256_has_the_papers_layers():
+    """C64-C128-C256-C512 and four times C512, and up again, here an eighth as wide."""
     target = ImageSpec(3, 256, 256, train_size=1)
-    network = UNet(UNetConfig(width=64), target, target)
+    network = UNet(UNetConfig(width=8), target, target)
     down = [(m.in_channels, m.out_channels) for m in network.down.modules() if isinstance(m, nn.Conv2d)]
-    assert down == [(3, 64), (64, 128), (128, 256), (256, 512), *[(512, 512)] * 4]
+    assert down == [(3, 8), (8, 16), (16, 32), (32, 64), *[(64, 64)] * 4]
     up = [(m.in_channels, m.out_channels) for m in network.up.modules() if isinstance(m, nn.ConvTranspose2d)]
-    assert up == [(512, 512), *[(1024, 512)] * 3, (1024, 256), (512, 128), (256, 64), (128, 3)]
+    assert up == [(64, 64), *[(128, 64)] * 3, (128, 32), (64, 16), (32, 8), (16, 3)]
     noisy = [any(isinstance(m, Noise) for m in layer) for layer in network.up]
     assert noisy == [True, True, True, False, False, False, False, False]
     normalised = [any(isinstance(m, nn.BatchNorm2d) for m in layer) for layer in network.down]
@@ -58,7 +59,6 @@ def test_each_map_on_the_way_down_is_handed_across_to_the_layer_of_its_size():
 
 @pytest.mark.parametrize("size", [(7, 6), (9, 12), (28, 28)])
 def test_odd_sizes_are_filled_up_below_and_to_the_right_and_cut_again(size):
-    """A pixel's surroundings are where they were: a network that is blind on its way through the small maps says so."""
     network = _unet(*size, dropout=0.0).eval()
     seen = {}
     network.down[0].register_forward_pre_hook(lambda module, inputs: seen.update(first=inputs[0]))

@@ -10,7 +10,7 @@ from torch import Tensor
 from textgan.data.images.glyphs import AlphabetSpec, GlyphCorpus, Glyphs
 from textgan.data.images.pairs import ImagePairs
 from textgan.evaluation.config import Scores, plain
-from textgan.evaluation.images import ROWS, ImageEvaluationConfig
+from textgan.evaluation.images import ROWS, HasSheets, ImageEvaluationConfig
 from textgan.evaluation.pairs import side_by_side
 from textgan.game import Game
 from textgan.metrics.restoration import restoration_scores
@@ -113,6 +113,8 @@ class AlphabetEvaluation:
         ]
         if ends_stage:
             records.append({"kind": "test", "scores": plain(self.test_scores(game))})
+            for name, rows in game.sheets().items() if isinstance(game, HasSheets) else ():
+                records.append({"kind": "sheet", "name": name, "picture": png(grid(rows.flatten(0, 1), rows.shape[1]))})
         return Measurement({name: score.value for name, score in scores.items()}, records)
 
     def test_scores(self, game: Game, temperature: float = 1.0, samples: int | None = None) -> Scores:

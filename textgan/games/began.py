@@ -47,11 +47,13 @@ class Config(DecoderConfig):
     latents: LatentName = "uniform"
     """What latent vectors are drawn from."""
     encoder: ImageDiscriminatorConfig = field(default_factory=ImageDiscriminatorConfig)
+    """The autoencoder's way to the code."""
     gamma: float = 0.5
     """The equilibrium: the error of fakes as a share of that of real images, in (0, 1]."""
     rate: float = 1e-3
     """lambda: how fast k moves."""
     optimizers: OptimizersConfig = field(default_factory=OptimizersConfig)
+    """How the players learn."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -45,10 +45,13 @@ class Config(DecoderConfig):
     latents: LatentName = "gaussian"
     """What latent vectors are drawn from."""
     encoder: ImageDiscriminatorConfig = field(default_factory=lambda: ImageDiscriminatorConfig(norm="batch"))
+    """The encoder's network: a discriminator's layers."""
     discriminator: ImageDiscriminatorConfig = field(default_factory=ImageDiscriminatorConfig)
+    """The layers that see the image alone."""
     hidden: int = 256
     """Units of the discriminator's two layers that see image and code together."""
     optimizers: OptimizersConfig = field(default_factory=OptimizersConfig)
+    """How the players learn."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -91,21 +94,24 @@ class BiGAN(AutoencoderGame):
     def encode(self, images: Float[Tensor, "n channels height width"]) -> Float[Tensor, "n size"]:
         return self.encoder(images)
 
-    def scores(self, real: Tensor) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
-        """Of real images with their codes, and of as many codes with their images."""
+    def pairs(self, real: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """Real images with their codes, and images with the codes that they are made from."""
         codes = self.latents(len(real))
-        return self.discriminator(real, self.encode(real)), self.discriminator(self.decode(codes), codes)
+        return (real, self.encode(real)), (self.decode(codes), codes)
 
     def discriminator_loss(self, real: Tensor, turn: Turn) -> Loss:
-        of_real, of_fake = self.scores(real)
+        with torch.no_grad():
+            encoded, generated = self.pairs(real)
+        of_real, of_fake = self.discriminator(*encoded), self.discriminator(*generated)
         halves = discriminator_loss(of_real, of_fake)
         return Loss({"real": halves[0], "fake": halves[1]}, {"accuracy": accuracy(of_real, of_fake)})
 
     def generator_loss(self, real: Tensor, turn: Turn) -> Loss:
+        """The same with the labels exchanged."""
         self.see(real)
-        of_real, of_fake = self.scores(real)
-        generated, encoded = discriminator_loss(of_fake, of_real)
-        return Loss({"generated": generated, "encoded": encoded})
+        encoded, generated = self.pairs(real)
+        halves = discriminator_loss(self.discriminator(*generated), self.discriminator(*encoded))
+        return Loss({"generated": halves[0], "encoded": halves[1]})
 
 
 class PairDiscriminator(nn.Module):

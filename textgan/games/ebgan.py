@@ -43,7 +43,9 @@ class Config(DecoderConfig):
     latents: LatentName = "gaussian"
     """What latent vectors are drawn from."""
     encoder: ImageDiscriminatorConfig = field(default_factory=ImageDiscriminatorConfig)
+    """The autoencoder's way to the code."""
     decoder: ImageGeneratorConfig = field(default_factory=ImageGeneratorConfig)
+    """Its way back."""
     code: int = 32
     """Numbers of the autoencoder's code."""
     margin: float = 0.2
@@ -51,6 +53,7 @@ class Config(DecoderConfig):
     pulling_away: float = 0.1
     """Weight of the pulling-away term in the generator's loss; 0: without it."""
     optimizers: OptimizersConfig = field(default_factory=OptimizersConfig)
+    """How the players learn."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -49,7 +49,9 @@ class Config(DecoderConfig):
     latent: int = 16
     """Numbers of a latent vector."""
     encoder: ImageDiscriminatorConfig = field(default_factory=lambda: ImageDiscriminatorConfig(norm="batch"))
+    """The encoder's network: a discriminator's layers."""
     discriminator: ImageDiscriminatorConfig = field(default_factory=lambda: ImageDiscriminatorConfig(norm="batch"))
+    """The discriminator, whose features are compared."""
     gamma: float = 0.01
     """Weight of the similarity in the generator's loss: high for likeness, low for what the discriminator asks."""
     loss: Literal["standard", "saturating"] = "standard"

@@ -26,6 +26,7 @@ class DecoderConfig:
     latent: int = 64
     """Numbers of a latent vector."""
     generator: ImageGeneratorConfig = field(default_factory=ImageGeneratorConfig)
+    """The network that makes images."""
 
     def __post_init__(self) -> None:
         check_at_least(2, "game", self, "batch_size")

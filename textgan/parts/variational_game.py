@@ -26,6 +26,7 @@ class VariationalConfig(DecoderConfig):
     latent: int = 16
     """Numbers of a latent vector."""
     encoder: ImageDiscriminatorConfig = field(default_factory=ImageDiscriminatorConfig)
+    """The encoder's network: a discriminator's layers."""
     likelihood: LikelihoodName = "bernoulli"
     """How an image is distributed, given what the decoder says."""
     beta: float = 1.0

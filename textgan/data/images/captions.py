@@ -23,6 +23,7 @@ from textgan.data.images.spec import ImageSpec
 from textgan.data.readers import lines, require_file
 from textgan.data.splits import with_end
 from textgan.data.tokenizer import Tokenized, Tokenizer
+from textgan.errors import UserError
 
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 WORDS = (("thin", "bold"), ("narrow", "wide"), ("short", "tall"))
@@ -141,7 +142,7 @@ def open_captioned(spec: str, config: ImageConfig) -> CaptionedCorpus:
     if described:
         images = open_images(spec, config, labelled=True)
     else:
-        images = prepared_images(_with_captions(folder), None, resolve(config, {}), labelled=True)
+        images = _captioned_folder(folder, config)
     describe = Describer(images.train)
     texts = {}
     for name in SPLITS:
@@ -158,6 +159,18 @@ def open_captioned(spec: str, config: ImageConfig) -> CaptionedCorpus:
     report = images.report if described else replace(images.report, categories={})
     captioned = CaptionedSpec(**asdict(image_spec), vocab_size=tokenizer.size, length=length)
     return CaptionedCorpus(images.name, captioned, images.config, tokenizer, **splits, report=report, images=images)
+
+
+def _captioned_folder(folder: Path, config: ImageConfig) -> ImageCorpus:
+    """Images whose categories are their captions. A held-out caption need not be a training image's."""
+    if config.held_out is not None:
+        raise UserError(
+            f"data.held_out is {config.held_out!r}; a folder with captions is split by itself: leave it out"
+        )
+    images = prepared_images(_with_captions(folder), None, resolve(config, {}), labelled=False)
+    if not images.spec.categories:
+        raise UserError(f"{folder} has captions that are all equal, or an empty one; two different ones are needed")
+    return images
 
 
 def _with_captions(folder: Path) -> ImageSource:

@@ -73,8 +73,8 @@ class GlyphConfig:
     size: int | None = None
     """Height and width in pixels. Default: 16."""
     characters: str | None = None
-    """Which ones are drawn. Default: letters and digits (of alphabets: capital letters); a font that lacks one is left
-    out."""
+    """Which ones are drawn, all different. Default: letters and digits (of alphabets: capital letters); a font that lacks
+    one is left out."""
     source: str | None = None
     """Name of the font that characters are given in. Default: the first one by name."""
     valid: float | None = None
@@ -88,7 +88,9 @@ class GlyphConfig:
         check_at_least(8, "data", self, "size")
         check_at_least(3, "data", self, "limit")
         check_fields("data", self, "a fraction between 0 and 1", lambda share: 0 < share < 1, "valid", "test")
-        check_fields("data", self, "six different characters or more", lambda c: len(set(c)) > 5, "characters")
+        check_fields(
+            "data", self, "six different characters or more", lambda c: len(set(c)) == len(c) > 5, "characters"
+        )
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,7 @@ def open_glyphs(spec: str, config: GlyphConfig) -> GlyphCorpus:
     if source not in names:
         raise UserError(f"data.source is {source!r}; it must be one of the fonts {', '.join(names)}")
     place = names.index(source)
-    styles = tuple(name for name in names if name != source)
+    styles = names[:place] + names[place + 1 :]
     given, targets = glyphs[place], np.delete(glyphs, place, axis=0)
     parts = _split(settings.characters, settings)
     splits = {split: GlyphSplit(given[found], targets[:, found]) for split, found in parts.items()}
@@ -293,11 +295,20 @@ def draw_font(file: Path, characters: str, size: int) -> UInt8[np.ndarray, "k 1 
 
 
 def _split(names: Sequence[str], settings: GlyphSettings) -> dict[str, list[int]]:
-    """Places in three splits, by a hash of each name; at least one in each."""
+    """Places in three splits, by a hash of each name; at least one in each.
+
+    Raises:
+        UserError: none is left to train on.
+    """
     keys = [hashlib.blake2b(name.encode(), digest_size=8).digest() for name in names]
     order = sorted(range(len(names)), key=lambda i: keys[i])
     test = max(1, round(settings.test * len(order)))
     valid = max(1, round(settings.valid * len(order)))
+    if test + valid >= len(order):
+        raise UserError(
+            f"of {len(order)}, {valid} to validate with and {test} to test with leave none to train on: give smaller "
+            "fractions data.valid and data.test, or more"
+        )
     return {
         "train": sorted(order[test + valid :]),
         "valid": sorted(order[test : test + valid]),

@@ -67,13 +67,14 @@ def prepare(source: ImageSource, held_out: ImageSource | None, settings: ImageSe
     for split, found in labels.items():
         np.save(folder / f"{split}.categories.npy", np.array([place.get(x, 0) for x in found], dtype=np.int64))
     counts = {split: len(found) for split, found in labels.items()}
+    tallies = {split: Counter(found) for split, found in labels.items()}
     made = {
         "images": read,
         **counts,
         "train_duplicates": counts["train"] - len(trained),
         "held_out_duplicates": held_out_duplicates,
         "shape": shape,
-        "categories": {name: [labels[split].count(name) for split in SPLITS] for name in order},
+        "categories": {name: [tallies[split][name] for split in SPLITS] for name in order},
     }
     _require_images(source.name, read, counts, settings)
     (folder / "corpus.json").write_text(json.dumps(made, ensure_ascii=False) + "\n", encoding="utf-8")
