@@ -77,5 +77,10 @@ def test_two_samples_of_one_source_differ_by_dropout_and_by_nothing_else():
 
 def test_the_preset_has_the_papers_sizes():
     config = parse_train_command(find("pix2pix"), ["--preset", "pix2pix-faces"], "test").game
-    assert (config.distance, config.loss, config.generator.width, config.discriminator.width) == (100, "standard", 64, 64)
+    assert (config.distance, config.loss, config.generator.width, config.discriminator.width) == (
+        100,
+        "standard",
+        64,
+        64,
+    )
     assert (config.optimizers.generator, config.optimizers.beta1) == (2e-4, 0.5)

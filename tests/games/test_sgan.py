@@ -173,7 +173,7 @@ def test_features_that_are_none_are_refused(features):
 
 
 def test_images_of_a_category_are_made_of_it():
-    """The latents being equal; in train mode, where batch norm makes something of the little that weights of 0.02 do."""
+    """The latents being equal; in train mode, where batch norm makes much of the little that weights of 0.02 do."""
     game = _game()
     images = game.decode(game.latents(1).expand(3, -1), torch.arange(3))
     assert F.pdist(images.flatten(1)).min() > 1e-3

@@ -38,7 +38,7 @@ class Config(ImageGameConfig):
 
     rounds: int = 2000
     """Rounds; each has one step of the generator."""
-    join: JoinName = "embedding"
+    join: JoinName = "product"
     """How the category joins the latent vector: embedding, product or concatenation."""
     class_weight: float = 1.0
     """w: what the classes weigh against the scores, on both sides."""

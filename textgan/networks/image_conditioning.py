@@ -15,9 +15,9 @@ from textgan.networks.image_discriminators import ImageDiscriminator, ImageDiscr
 from textgan.networks.image_generators import ImageGenerator, ImageGeneratorConfig
 
 JoinName = Literal["embedding", "product", "concatenation"]
-"""How a vector x and a category y become one vector. embedding: [x, a(e_y)], for a combined hidden layer to follow
-(Mirza and Osindero 2014). product: x * e_y, number by number. concatenation: [x, 1_y]. a is leaky ReLU, e_y a learned
-vector of the size of x, 1_y one-hot, of the length sqrt(size of x), which x has if its numbers are about 1."""
+"""How a vector x and a category y become one vector. embedding: [x, e_y], for a combined layer to follow (Mirza
+and Osindero 2014). product: x * e_y, number by number. concatenation: [x, 1_y]. e_y is a learned vector of the size of
+x, 1_y one-hot, of the length sqrt(size of x), which x has if its numbers are about 1."""
 SLOPE = 0.2
 
 
@@ -34,20 +34,22 @@ class Join(nn.Module):
     def forward(self, x: Float[Tensor, "n inputs"], category: Int[Tensor, " n"]) -> Float[Tensor, "n size"]:
         if self.kind == "concatenation":
             return torch.cat([x, self.inputs**0.5 * nn.functional.one_hot(category, self.categories).to(x.dtype)], 1)
-        if self.kind == "product":
-            return x * self.table(category)
-        return torch.cat([x, nn.functional.leaky_relu(self.table(category), SLOPE)], 1)
+        embedded = self.table(category)
+        return x * embedded if self.kind == "product" else torch.cat([x, embedded], 1)
 
 
 class JoinedGenerator(nn.Module):
-    """A generator of images that is given the category joined with the latent vector or, unless the two are only
-    concatenated, with a hidden layer of it: a product with latents of a symmetric distribution would lose the signs."""
+    """A generator of images that is given the latent vector and the category joined.
+
+    In a product a hidden layer of the latent vector is: one with latents of a symmetric distribution would lose all
+    signs of e_y.
+    """
 
     def __init__(
-        self, config: ImageGeneratorConfig, spec: ImageSpec, inputs: int, join: JoinName = "embedding"
+        self, config: ImageGeneratorConfig, spec: ImageSpec, inputs: int, join: JoinName = "product"
     ) -> None:
         super().__init__()
-        self.hidden = nn.Identity() if join == "concatenation" else hidden_layer(nn.Linear(inputs, inputs))
+        self.hidden = hidden_layer(nn.Linear(inputs, inputs)) if join == "product" else nn.Identity()
         self.join = Join(join, inputs, len(spec.categories))
         self.body = ImageGenerator(config, spec, self.join.size)
 
@@ -66,7 +68,7 @@ class JoinedDiscriminator(nn.Module):
     """
 
     def __init__(
-        self, config: ImageDiscriminatorConfig, spec: ImageSpec, join: JoinName = "embedding", bias: bool = True
+        self, config: ImageDiscriminatorConfig, spec: ImageSpec, join: JoinName = "product", bias: bool = True
     ) -> None:
         super().__init__()
         size = 4 * config.width

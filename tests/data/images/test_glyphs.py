@@ -166,5 +166,5 @@ class TestErrors:
     @pytest.mark.parametrize("characters", ["ABCDE", "AABCDEF"])
     def test_characters_must_be_six_different_ones(self, characters: str) -> None:
         """A character that came twice could be held out and trained on."""
-        with pytest.raises(UserError, match="six different characters or more"):
+        with pytest.raises(UserError, match="six characters or more, all different"):
             GlyphConfig(characters=characters)

@@ -92,13 +92,39 @@ class TestIdx:
             list(readers.idx(tmp_path, ["i"], ["l"]))
 
 
-def test_rows_of_a_sheet_are_images(tmp_path: Path) -> None:
-    sheet = np.arange(2 * 4 * 3).reshape(2, 4, 3)
-    save(tmp_path / "s.png", sheet)
-    (tmp_path / "l.json").write_text(json.dumps([1, 0]))
-    first, second = readers.rows_of_sheets(tmp_path, ["s.png"], ["l.json"], ["cat", "dog"], 2)
-    assert np.array_equal(first.pixels, sheet[0].reshape(2, 2, 3))
-    assert (first.label, second.label) == ("dog", "cat")
+class TestSheets:
+    def test_rows_of_sheets_are_images_with_the_labels_of_all_lists(self, tmp_path: Path) -> None:
+        sheets = np.arange(3 * 4 * 3).reshape(3, 4, 3)
+        save(tmp_path / "1.png", sheets[:2])
+        save(tmp_path / "2.png", sheets[2:])
+        (tmp_path / "a.json").write_text(json.dumps([1, 0]))
+        (tmp_path / "b.json").write_text(json.dumps([1]))
+        found = list(readers.rows_of_sheets(tmp_path, ["1.png", "2.png"], ["a.json", "b.json"], ["cat", "dog"], 2))
+        assert [picture.label for picture in found] == ["dog", "cat", "dog"]
+        assert np.array_equal(np.stack([p.pixels for p in found]), sheets.reshape(3, 2, 2, 3))
+
+    def test_too_few_labels_are_said(self, tmp_path: Path) -> None:
+        save(tmp_path / "1.png", np.zeros((2, 4, 3)))
+        (tmp_path / "a.json").write_text("[1]")
+        with pytest.raises(UserError, match=r"more images than labels \(1 in a\.json\)"):
+            list(readers.rows_of_sheets(tmp_path, ["1.png"], ["a.json"], ["cat", "dog"], 2))
+
+
+class TestJson:
+    def test_a_file_a_kind_and_empty_lists_passed_over(self, tmp_path: Path) -> None:
+        for k, rows in enumerate([[[1, 2]], [[], [3, 4], [5, 6]]]):
+            (tmp_path / f"{k}.json").write_text(json.dumps({"data": rows}))
+        found = list(readers.json_rows(tmp_path, "?.json", "data", 1, 2, ["cat", "dog"]))
+        assert [(p.label, p.pixels.flatten().tolist()) for p in found] == [
+            ("cat", [1, 2]),
+            ("dog", [3, 4]),
+            ("dog", [5, 6]),
+        ]
+
+    def test_an_image_of_another_size_is_said(self, tmp_path: Path) -> None:
+        (tmp_path / "0.json").write_text('{"data": [[1]]}')
+        with pytest.raises(UserError, match="an image of 1 numbers; 2 are accepted"):
+            list(readers.json_rows(tmp_path, "?.json", "data", 1, 2, ["cat"]))
 
 
 class TestFolder:

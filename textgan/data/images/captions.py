@@ -139,10 +139,7 @@ def open_captioned(spec: str, config: ImageConfig) -> CaptionedCorpus:
     """
     folder = Path(spec).expanduser()
     described = not (folder.is_dir() and any(folder.rglob("*.txt")))
-    if described:
-        images = open_images(spec, config, labelled=True)
-    else:
-        images = _captioned_folder(folder, config)
+    images = open_images(spec, config, labelled=True) if described else _captioned_folder(folder, config)
     describe = Describer(images.train)
     texts = {}
     for name in SPLITS:

@@ -73,7 +73,7 @@ class GlyphConfig:
     size: int | None = None
     """Height and width in pixels. Default: 16."""
     characters: str | None = None
-    """Which ones are drawn, all different. Default: letters and digits (of alphabets: capital letters); a font that lacks
+    """Which are drawn, all different. Default: letters and digits; of alphabets: capital letters. A font that lacks
     one is left out."""
     source: str | None = None
     """Name of the font that characters are given in. Default: the first one by name."""
@@ -88,9 +88,7 @@ class GlyphConfig:
         check_at_least(8, "data", self, "size")
         check_at_least(3, "data", self, "limit")
         check_fields("data", self, "a fraction between 0 and 1", lambda share: 0 < share < 1, "valid", "test")
-        check_fields(
-            "data", self, "six different characters or more", lambda c: len(set(c)) == len(c) > 5, "characters"
-        )
+        check_fields("data", self, "six characters or more, all different", _differ, "characters")
 
 
 @dataclass(frozen=True)
@@ -314,6 +312,10 @@ def _split(names: Sequence[str], settings: GlyphSettings) -> dict[str, list[int]
         "valid": sorted(order[test : test + valid]),
         "test": sorted(order[:test]),
     }
+
+
+def _differ(characters: str) -> bool:
+    return len(set(characters)) == len(characters) > 5
 
 
 def _name(spec: str) -> str:

@@ -94,14 +94,35 @@ def _idx(path: Path) -> np.ndarray:
 def rows_of_sheets(
     folder: Path, sheets: Sequence[str], labels: Sequence[str], names: Sequence[str], size: int
 ) -> Iterator[Picture]:
-    """Large images of which each row of pixels is one of ``size x size``, with JSON lists of the numbers of `names`."""
-    for sheet, label_file in zip(sheets, labels, strict=True):
+    """Large images of which each row of pixels is one of ``size x size``. `labels`: files with a JSON list each, which
+    together have, in the order of the images, the places of their names in `names`."""
+    numbers = [n for file in labels for n in json.loads(_find(folder, file).read_text(encoding="utf-8"))]
+    rows = iter(numbers)
+    for sheet in sheets:
         pixels = open_image(_find(folder, sheet))
         if pixels.shape[1] != size * size:
             raise UserError(f"{folder / sheet} is {pixels.shape[1]} pixels wide; {size * size} are accepted")
-        numbers = json.loads(_find(folder, label_file).read_text(encoding="utf-8"))
-        for row, number in zip(pixels, numbers, strict=True):
+        for row in pixels:
+            number = next(rows, None)
+            if number is None:
+                raise UserError(
+                    f"{folder}: there are more images than labels ({len(numbers):,} in {', '.join(labels)})"
+                )
             yield Picture(row.reshape(size, size, -1), names[number])
+
+
+def json_rows(folder: Path, files: str, key: str, height: int, width: int, names: Sequence[str]) -> Iterator[Picture]:
+    """JSON files with a list of images under `key`, each a list of levels of grey; the k-th file has those of the k-th
+    name. Lists that are empty are passed over."""
+    found = sorted(folder.rglob(files), key=lambda file: (len(file.stem), file.stem))
+    if len(found) != len(names):
+        raise UserError(f"{folder} has {len(found)} files {files}; {len(names)} are accepted")
+    for file, name in zip(found, names, strict=True):
+        for levels in json.loads(file.read_text(encoding="utf-8"))[key]:
+            if len(levels) == height * width:
+                yield Picture(np.array(levels, dtype=np.uint8).reshape(height, width, 1), name)
+            elif levels:
+                raise UserError(f"{file} has an image of {len(levels)} numbers; {height * width} are accepted")
 
 
 def folder_of_images(folder: Path, glob: str = "*") -> Iterator[Picture]:
@@ -180,6 +201,7 @@ READERS: Mapping[str, Callable[..., Iterator[Any]]] = {
     "pixel_array": array,
     "idx": idx,
     "rows_of_sheets": rows_of_sheets,
+    "json_rows": json_rows,
     "image_folder": folder_of_images,
 }
 """What ``read: kind`` of a card of images may be."""
