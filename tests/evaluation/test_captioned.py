@@ -50,7 +50,7 @@ class ByHeart(Game):
         self.asked += n
         assert torch.equal(
             caption, self.pairs.caption[places]
-        )  # of the held-out images, in their order, again and again
+        )  # those of held-out images, in turn
         return self.pairs.image[(places + self.shift) % len(self.pairs.image)]
 
 

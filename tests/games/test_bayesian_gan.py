@@ -9,15 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch.distributions import Normal
 
-from tests.games.test_every_game import SPECS, Images
+from textgan.data.images.spec import ImageSpec
 from textgan.errors import UserError
 from textgan.game import Turn
 from textgan.games.bayesian_gan import TINY, BayesianGAN
 from textgan.reproducibility import seed_everything
 
-SPEC = SPECS["images"]["colour, oblong"]
+SPEC = ImageSpec(channels=3, height=7, width=6, train_size=40)
 TURN = Turn("adversarial", 0, 0.0)
-REAL = Images(SPEC).take(torch.arange(6))
+REAL = torch.rand(6, *SPEC.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
 def _game(**changes) -> BayesianGAN:

@@ -7,14 +7,14 @@ import dataclasses
 import torch
 import torch.nn.functional as F
 
-from tests.games.test_every_game import SPECS, Images
+from textgan.data.images.spec import ImageSpec
 from textgan.game import Turn
 from textgan.games.bigan import TINY, BiGAN
 from textgan.reproducibility import seed_everything
 
-SPEC = SPECS["images"]["colour, oblong"]
+SPEC = ImageSpec(channels=3, height=7, width=6, train_size=40)
 TURN = Turn("adversarial", 0, 0.0)
-REAL = Images(SPEC).take(torch.arange(6))
+REAL = torch.rand(6, *SPEC.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
 def _game(**changes) -> BiGAN:

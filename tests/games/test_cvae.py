@@ -7,15 +7,17 @@ import dataclasses
 import torch
 import torch.nn.functional as F
 
-from tests.games.test_every_game import SPECS, Images
-from textgan.data.images.spec import LabelledImages
+from textgan.data.images.spec import ImageSpec, LabelledImages
 from textgan.game import Turn
 from textgan.games.cvae import CVAE, TINY
 from textgan.reproducibility import seed_everything
 
-SPEC = SPECS["labelled_images"]["images"]
+SPEC = ImageSpec(1, 8, 8, train_size=40, categories=("a", "b", "c"))
 TURN = Turn("likelihood", 0, 0.0)
-REAL = Images(SPEC).take(torch.arange(6))
+MANY = LabelledImages(
+    torch.rand(30, *SPEC.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1, torch.arange(30) % 3
+)
+REAL = LabelledImages(MANY.image[:6], MANY.category[:6])
 
 
 def _game(**changes) -> CVAE:
@@ -58,12 +60,10 @@ def test_samples_are_of_the_category_asked_for_or_of_each_in_turn():
 
 def test_images_seen_stay_with_their_categories():
     game = _game()
-    split = Images(SPEC)
     for start in range(0, 30, 10):
-        game.loss(split.take(torch.arange(start, start + 10)), TURN)
-    whole = split.take(torch.arange(30))
-    assert torch.equal(game.seen.items[:30], whole.image)
-    assert torch.equal(game.seen_categories.items[:30], whole.category)
+        game.loss(LabelledImages(*(part[start : start + 10] for part in MANY)), TURN)
+    assert torch.equal(game.seen.items[:30], MANY.image)
+    assert torch.equal(game.seen_categories.items[:30], MANY.category)
 
 
 def test_analogies_have_the_code_of_one_image_and_every_category():

@@ -8,17 +8,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tests.games.test_every_game import SPECS, Images
 from textgan.config import parse_train_command
+from textgan.data.images.spec import ImageSpec
 from textgan.errors import UserError
 from textgan.game import Turn
 from textgan.games.vae_gan import TINY, VAEGAN
 from textgan.registry import find
 from textgan.reproducibility import seed_everything
 
-SPEC = SPECS["images"]["grey"]
+SPEC = ImageSpec(channels=1, height=8, width=8, train_size=40)
 TURN = Turn("adversarial", 0, 0.0)
-REAL = Images(SPEC).take(torch.arange(6))
+REAL = torch.rand(6, *SPEC.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
 def _game(**changes) -> VAEGAN:
