@@ -33,7 +33,7 @@ from textgan.metrics import (
     unique,
     unique_of_groups,
 )
-from textgan.model import open_game
+from textgan.opened import open_game
 from textgan.report import build_report
 from textgan.reproducibility import forked_rng
 from textgan.run import Run

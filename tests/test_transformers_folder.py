@@ -14,7 +14,7 @@ from tests.transformers_models import model_folder, options, prompts_file
 from textgan.api import export
 from textgan.errors import UserError
 from textgan.export import main as export_main
-from textgan.model import open_game
+from textgan.opened import open_game
 from textgan.run import Run
 from textgan.stories import StoryEnder
 from textgan.train import main as train_main

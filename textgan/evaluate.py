@@ -151,7 +151,7 @@ def _embedding_scores(command: EvaluateCommand, samples: list[str], references: 
 def _score_run(command: EvaluateCommand) -> dict[str, Score]:
     from textgan.domains import DOMAINS
     from textgan.evaluation import evaluation_of  # what follows takes seconds to import, and --help needs none of it
-    from textgan.model import check_sampling, open_game
+    from textgan.opened import check_sampling, open_game
 
     assert command.run is not None
     _refuse(command, OF_FILES, "a RUN is held against the test split of its own corpus, in its own tokens")

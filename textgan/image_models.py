@@ -20,7 +20,7 @@ from textgan.data.images.preparation import fitted
 from textgan.data.images.readers import image_files, open_image
 from textgan.data.tokenizer import load_tokenizer
 from textgan.errors import UserError
-from textgan.model import Opened, check_sampling
+from textgan.opened import Opened, check_sampling
 from textgan.pictures import grid
 from textgan.reproducibility import forked_rng
 from textgan.run import Run

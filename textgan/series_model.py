@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from textgan.model import Opened, check_sampling
+from textgan.opened import Opened, check_sampling
 from textgan.reproducibility import forked_rng
 from textgan.run import Run
 

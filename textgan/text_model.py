@@ -13,7 +13,7 @@ from textgan.data.tokenizer import load_tokenizer
 from textgan.errors import UserError
 from textgan.evaluation.text import ROWS as LIKELIHOOD_ROWS
 from textgan.evaluation.text import HasLikelihood
-from textgan.model import Opened, check_sampling
+from textgan.opened import Opened, check_sampling
 from textgan.reproducibility import forked_rng
 from textgan.run import Run
 

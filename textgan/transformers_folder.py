@@ -11,9 +11,9 @@ from textgan.checkpoint import folder_written_whole
 from textgan.data.spec import StorySpec
 from textgan.data.tokenizer import DecimalTokenizer, PretrainedTokenizer, Tokenizer, load_tokenizer
 from textgan.errors import UserError
-from textgan.model import Opened, open_game
 from textgan.networks.pretrained import PretrainedGenerator
 from textgan.networks.pretrained_model import copy_tokenizer
+from textgan.opened import Opened, open_game
 from textgan.run import Run
 
 

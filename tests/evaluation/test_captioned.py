@@ -48,9 +48,7 @@ class ByHeart(Game):
     def sample(self, n: int, caption: Tensor) -> Tensor:  # type: ignore[override]
         places = (self.asked + torch.arange(n)) % len(self.pairs.image)
         self.asked += n
-        assert torch.equal(
-            caption, self.pairs.caption[places]
-        )  # those of held-out images, in turn
+        assert torch.equal(caption, self.pairs.caption[places])  # those of held-out images, in turn
         return self.pairs.image[(places + self.shift) % len(self.pairs.image)]
 
 

@@ -80,7 +80,7 @@ class CompletesByHeart(Weighed):
 
 
 class TestGlyphs:
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def evaluation(self, glyphs: GlyphCorpus) -> GlyphEvaluation:
         found = evaluation_of(glyphs, CONFIG)
         assert isinstance(found, GlyphEvaluation)
@@ -122,7 +122,7 @@ class TestGlyphs:
 
 
 class TestAlphabets:
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def evaluation(self, alphabets: GlyphCorpus) -> AlphabetEvaluation:
         found = evaluation_of(alphabets, CONFIG)
         assert isinstance(found, AlphabetEvaluation)

@@ -9,7 +9,6 @@ import torch
 
 from textgan.data.batches import Batches
 from textgan.data.images.spec import ImageSpec
-from textgan.data.oracle import OracleSplit
 from textgan.errors import UserError
 from textgan.game import Move, Place, Turn
 from textgan.games.began import BEGAN, TINY
@@ -19,6 +18,16 @@ from textgan.trainer import Trainer, TrainerConfig
 SPEC = ImageSpec(channels=3, height=7, width=6, train_size=40)
 TURN = Turn("adversarial", 0, 0.0)
 REAL = torch.rand(6, *SPEC.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+class _Rows:
+    """Real images to train on."""
+
+    def __len__(self) -> int:
+        return len(REAL)
+
+    def take(self, indices: torch.Tensor) -> torch.Tensor:
+        return REAL[indices]
 
 
 def _game(**changes) -> BEGAN:
@@ -94,7 +103,7 @@ def test_the_generator_lowers_its_error_and_tells_how_far_the_game_has_come():
 
 def test_k_moves_after_both_sides_have_moved_and_is_in_the_state():
     game = _game(batch_size=6)
-    trainer = Trainer(game, Batches(OracleSplit(REAL), 0), TrainerConfig(device="cpu"))
+    trainer = Trainer(game, Batches(_Rows(), 0), TrainerConfig(device="cpu"))
     assert [move.player for move in trainer.stages[0].moves if isinstance(move, Move)] == ["discriminator", "generator"]
     trainer.make(Place(0, 0, 0))
     assert game.k.item() == 0

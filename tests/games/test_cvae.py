@@ -14,9 +14,8 @@ from textgan.reproducibility import seed_everything
 
 SPEC = ImageSpec(1, 8, 8, train_size=40, categories=("a", "b", "c"))
 TURN = Turn("likelihood", 0, 0.0)
-MANY = LabelledImages(
-    torch.rand(30, *SPEC.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1, torch.arange(30) % 3
-)
+LIGHT = torch.rand(30, *SPEC.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+MANY = LabelledImages(LIGHT, torch.arange(30) % 3)
 REAL = LabelledImages(MANY.image[:6], MANY.category[:6])
 
 

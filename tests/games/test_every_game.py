@@ -67,9 +67,7 @@ def _specs(name: str) -> dict[str, Spec]:
 
 
 PAIRS = [
-    pytest.param(name, spec, id=f"{name}-{kind}")
-    for name in registry.names()
-    for kind, spec in _specs(name).items()
+    pytest.param(name, spec, id=f"{name}-{kind}") for name in registry.names() for kind, spec in _specs(name).items()
 ]
 every_game_and_spec = pytest.mark.parametrize(("name", "spec"), PAIRS)
 

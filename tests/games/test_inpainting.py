@@ -44,7 +44,7 @@ def test_all_around_the_hole_every_number_is_kept_and_in_it_none(height, width):
 
 def test_what_is_made_does_not_depend_on_what_is_hidden():
     game = _game().eval()
-    source, target = _pairs()
+    _, target = _pairs()
     elsewhere = target.clone()
     elsewhere[:, :, 2:6, 2:6] *= -1
     assert torch.equal(game.sample(8, with_hole(target)), game.sample(8, with_hole(elsewhere)))

@@ -41,7 +41,6 @@ def test_every_vote_plays_the_non_saturating_game_and_100_times_the_error_is_add
 
 
 def test_the_discriminator_is_shown_source_and_image_together():
-    """With what it sees of a source turned round, truth and fake change places with nothing: every vote moves."""
     game, (source, target) = _game(), _pairs()
     game.eval()
     seen = []

@@ -26,9 +26,9 @@ def _turn(progress: float) -> Turn:
 
 
 def test_each_size_is_faded_in_and_trained_and_the_last_alone_is_watched():
-    stages = _game(rounds=5, fade_rounds=4).stages()
+    stages = _game(rounds=6, level_rounds=5, fade_rounds=4).stages()
     assert [(stage.name, stage.rounds) for stage in stages] == [
-        ("train_4x4", 5), ("fade_7x7", 4), ("train_7x7", 5), ("fade_14x14", 4), ("train_14x14", 5)
+        ("train_4x4", 5), ("fade_7x7", 4), ("train_7x7", 5), ("fade_14x14", 4), ("train_14x14", 6)
     ]  # fmt: skip
     assert [stage.watched for stage in stages] == [False] * 4 + [True]
 

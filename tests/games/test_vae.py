@@ -108,5 +108,5 @@ def test_it_shows_training_images_again():
 
 
 def test_a_step_size_of_nothing_is_refused():
-    with pytest.raises(UserError, match=r"game\.learning_rate is 0"):
-        dataclasses.replace(TINY, learning_rate=0)
+    with pytest.raises(UserError, match=r"game\.learning_rate is 0\.0"):
+        dataclasses.replace(TINY, learning_rate=0.0)

@@ -123,8 +123,8 @@ def test_it_shows_reconstructions_and_arithmetic():
 
 
 def test_a_weight_below_nothing_is_refused():
-    with pytest.raises(UserError, match=r"game\.gamma is -1"):
-        dataclasses.replace(TINY, gamma=-1)
+    with pytest.raises(UserError, match=r"game\.gamma is -1\.0"):
+        dataclasses.replace(TINY, gamma=-1.0)
 
 
 def test_the_preset_for_faces_makes_a_game_of_32_by_32():

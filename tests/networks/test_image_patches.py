@@ -58,9 +58,9 @@ def test_features_are_of_every_layer_and_the_votes_are_the_last():
 
 
 def test_a_field_that_leaves_no_votes_is_refused():
-    with pytest.raises(UserError, match="discriminator.field is 70, too large for images of 8 x 8"):
+    with pytest.raises(UserError, match=r"discriminator.field is 70, too large for images of 8 x 8"):
         PatchDiscriminator(PatchDiscriminatorConfig(field=70), _spec(8))
-    with pytest.raises(UserError, match="discriminator.field is 6; it must be one of 1, 5, 7"):
+    with pytest.raises(UserError, match=r"discriminator.field is 6; it must be one of 1, 5, 7"):
         PatchDiscriminatorConfig(field=6)
 
 

@@ -43,8 +43,8 @@ def test_a_block_adds_to_what_it_is_given():
 
 
 def test_images_of_128_pixels_are_halved_twice_and_small_ones_less_often():
-    assert {side: halvings_for(side) for side in (3, 7, 8, 15, 16, 28, 128)} == {
-        3: 0, 7: 0, 8: 1, 15: 1, 16: 2, 28: 2, 128: 2,
+    assert {side: halvings_for(side) for side in (3, 8, 15, 16, 31, 32, 128)} == {
+        3: 0, 8: 0, 15: 0, 16: 1, 31: 1, 32: 2, 128: 2,
     }  # fmt: skip
     spec = ImageSpec(3, 128, 128, 1)
     network = ResnetGenerator(ResnetConfig(width=8, blocks=6), spec, spec)
@@ -65,7 +65,7 @@ def test_every_size_comes_back(size):
 
 def test_halvings_that_leave_one_pixel_are_refused():
     spec = ImageSpec(1, 8, 8, 1)
-    with pytest.raises(UserError, match="generator.halvings is 3, which leaves 1 pixel a side of 8 x 8"):
+    with pytest.raises(UserError, match=r"generator.halvings is 3, which leaves 1 pixel a side of 8 x 8"):
         ResnetGenerator(ResnetConfig(halvings=3), spec, spec)
 
 

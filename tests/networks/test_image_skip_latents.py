@@ -58,6 +58,11 @@ def test_each_block_is_told_the_category_and_its_own_part():
             assert torch.equal(found, expected)
 
 
+def test_a_category_weighs_as_much_as_latent_numbers_at_first():
+    table = SkipLatentGenerator(_spec(1, 8, 8), 9, width=4, embedding=4000, spectral=False).table
+    torch.testing.assert_close(table.weight.std(1), torch.ones(3), atol=0.05, rtol=0)
+
+
 def test_a_category_that_differs_changes_its_own_image_alone():
     network, latents = _network(1, 8, 8).eval(), torch.randn(4, 9)
     images, others = network(latents, CATEGORY), network(latents, torch.tensor([2, 0, 1, 0]))
@@ -86,7 +91,7 @@ def test_spectral_norm_is_of_every_map_and_leaves_the_shared_vectors_alone():
 
 @pytest.mark.parametrize("spectral", [False, True])
 def test_initial_weights_are_orthogonal(spectral):
-    module = nn.Sequential(nn.Linear(6, 4), nn.Conv2d(2, 5, 3), nn.Embedding(7, 3))
+    module = nn.Sequential(nn.Linear(6, 4), nn.Linear(3, 7), nn.Conv2d(2, 5, 3))
     if spectral:
         with_spectral_norm(module)
     draw_orthogonal(module)

@@ -43,7 +43,7 @@ def test_it_doubles_as_often_as_it_takes(target, source, times):
 
 @pytest.mark.parametrize(("target", "source"), [((9, 9), (3, 3)), ((8, 8), (4, 8)), ((4, 4), (8, 8))])
 def test_other_factors_are_refused(target, source):
-    with pytest.raises(UserError, match="1, 2, 4, ... times as large"):
+    with pytest.raises(UserError, match=r"1, 2, 4, ... times as large"):
         SRResNet(SRResNetConfig(), _spec(target, source))
 
 

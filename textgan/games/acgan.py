@@ -43,6 +43,7 @@ class Config(ImageGameConfig):
     class_weight: float = 1.0
     """w: what the classes weigh against the scores, on both sides."""
     discriminator: ImageDiscriminatorConfig = field(default_factory=lambda: ImageDiscriminatorConfig(norm="batch"))
+    """The network that tells them from real ones."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -6,8 +6,9 @@ The hinge game of images x of categories y, two discriminator steps a round::
 
 D is a projection, psi(phi(x)) + <v_y, phi(x)>. G is residual; each block's batch norms have gains and biases that are
 linear in an embedding of y, which all share, and in the block's own part of z (skip-z). Both have spectral
-normalisation and orthogonal initial weights. R = sum over weights W of |W W^T * (1 - I)|_F^2 (equation 3) keeps the
-filters of G apart. ``sample(n, truncation=t)`` redraws the numbers of z beyond t: better images, less alike variety.
+normalisation and orthogonal initial weights, embeddings aside. R = sum over weights W of |W W^T * (1 - I)|_F^2
+(equation 3) keeps the filters of G apart. ``sample(n, truncation=t)`` redraws the numbers of z beyond t: images are
+better then, and more alike.
 
 Differs from the paper: no self-attention; blocks of the discriminator as WGAN-GP has them, its features not summed over
 places; gains and biases are 1 and 0 plus what the condition adds; step sizes of a small game. Averaged weights are the

@@ -43,6 +43,7 @@ class Config(TwoPlayerConfig):
     optimizers: OptimizersConfig = field(
         default_factory=lambda: OptimizersConfig(generator=1e-4, discriminator=1e-4, beta1=0.9)
     )
+    """How both sides learn."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -26,6 +26,7 @@ class Config(ImageGameConfig):
     """Convolutions both ways."""
 
     discriminator: ImageDiscriminatorConfig = field(default_factory=lambda: ImageDiscriminatorConfig(norm="batch"))
+    """The network that tells them from real ones."""
 
 
 TINY = Config(

@@ -27,9 +27,11 @@ class Config(ImageGameConfig):
     rounds: int = 6000
     """Rounds; each has one step of the generator."""
     generator: ImageGeneratorConfig = field(default_factory=lambda: ImageGeneratorConfig(kind="mlp", width=256))
+    """The network that makes examples."""
     discriminator: ImageDiscriminatorConfig = field(
         default_factory=lambda: ImageDiscriminatorConfig(kind="mlp", width=256, dropout=0.3)
     )
+    """The network that tells them from real ones."""
 
 
 TINY = Config(

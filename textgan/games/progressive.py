@@ -11,12 +11,12 @@ its scores near 0::
     L_D = E f(G(z)) - E f(x) + 10 E (|grad f(x^)| - 1)^2 + 0.001 E f(x)^2            L_G = -E f(G(z))
 
 Weights are from N(0, 1) and scaled as they are used (equalised learning rate); G divides the numbers of each place by
-their mean square (pixel norm); D knows the deviation of its batch. Adam has beta1 0 and beta2 0.99; what is sampled is
-well averaged over the steps (``trainer.ema: 0.999``).
+the root of their mean square (pixel norm); D knows the deviation of its batch. Adam has beta1 0 and beta2 0.99; what
+is sampled is well averaged over the steps (``trainer.ema: 0.999``).
 
 Differs from the paper: the smallest size is the image's, halved until 3 or 4 pixels are left; widths are for small
-images; the deviation of the batch, of all of it, is one more feature before the last two layers, after their
-convolution; the batch has one size at all sizes; optimisers go on as the networks grow.
+images, step sizes, four times the paper's, for short runs; the deviation of the batch, of all of it, is a feature more
+after the last convolution; the batch has one size throughout; optimisers go on as the networks grow.
 """
 
 from __future__ import annotations
@@ -42,11 +42,15 @@ from textgan.parts.optimizers import OptimizersConfig
 class Config(LatentImageGameConfig):
     """Networks that grow."""
 
-    rounds: int = 800
-    """Rounds of each size, when its layers are there."""
+    batch_size: int = 32
+    """Real images, and fakes, of each step."""
+    rounds: int = 1500
+    """Rounds of the image's size, when its layers are there."""
+    level_rounds: int = 400
+    """Those of each smaller size."""
     fade_rounds: int = 400
     """Rounds in which the layers of each further size are faded in."""
-    width: int = 32
+    width: int = 16
     """Maps of the largest size; twice as many of each smaller one."""
     most: int = 64
     """Maps at most."""
@@ -57,17 +61,18 @@ class Config(LatentImageGameConfig):
     drift: float = 1e-3
     """Weight of the mean square of real scores."""
     optimizers: OptimizersConfig = field(
-        default_factory=lambda: OptimizersConfig(generator=1e-3, discriminator=1e-3, beta1=0.0, beta2=0.99)
+        default_factory=lambda: OptimizersConfig(generator=4e-3, discriminator=4e-3, beta1=0.0, beta2=0.99)
     )
+    """How both sides learn."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_at_least(1, "game", self, "fade_rounds", "width", "most")
+        check_at_least(1, "game", self, "level_rounds", "fade_rounds", "width", "most")
         check_above_zero("game", self, "penalty")
         check_at_least(0, "game", self, "drift")
 
 
-TINY = Config(batch_size=16, rounds=3, fade_rounds=3, discriminator_steps=2, latent=8, width=8, most=8)
+TINY = Config(batch_size=16, rounds=3, level_rounds=3, fade_rounds=3, discriminator_steps=2, latent=8, width=8, most=8)
 
 
 class Progressive(LatentImageGame):
@@ -98,8 +103,8 @@ class Progressive(LatentImageGame):
             if level:
                 fade = Act(partial(self.grow, level - 1, True))
                 found.append(Stage(f"fade_{name}", config.fade_rounds, [fade, *train], watched=False))
-            stay = Act(partial(self.grow, level, False))
-            found.append(Stage(f"train_{name}", config.rounds, [stay, *train], watched=grown))
+            stay, rounds = Act(partial(self.grow, level, False)), config.rounds if grown else config.level_rounds
+            found.append(Stage(f"train_{name}", rounds, [stay, *train], watched=grown))
         return found
 
     def grow(self, level: int, fades: bool, turn: Turn) -> None:

@@ -45,6 +45,7 @@ class Config(TwoPlayerConfig):
     both_ways: bool = False
     """The discriminator reads from both ends: a step's score is of the whole series."""
     optimizers: OptimizersConfig = field(default_factory=lambda: OptimizersConfig(generator=1e-3, discriminator=1e-3))
+    """How both sides learn."""
 
 
 TINY = Config(

@@ -43,13 +43,15 @@ from textgan.parts.optimizers import OptimizersConfig
 class Config(LatentImageGameConfig):
     """Styles."""
 
+    batch_size: int = 32
+    """Real images, and fakes, of each step."""
     style: int = 64
     """Numbers of a style."""
     layers: int = 2
     """Layers of the mapping. The paper: 8."""
     mapping_rate: float = 0.01
     """Their learning rate, as a share of the others'."""
-    width: int = 32
+    width: int = 16
     """Maps of the largest size; twice as many of each smaller one."""
     most: int = 64
     """Maps at most."""
@@ -68,6 +70,7 @@ class Config(LatentImageGameConfig):
     optimizers: OptimizersConfig = field(
         default_factory=lambda: OptimizersConfig(generator=2e-3, discriminator=2e-3, beta1=0.0, beta2=0.99)
     )
+    """How both sides learn."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -42,6 +42,7 @@ class Config(ImageGameConfig):
     optimizers: OptimizersConfig = field(
         default_factory=lambda: OptimizersConfig(generator=2e-4, discriminator=2e-4, beta1=0.0, beta2=0.9)
     )
+    """How both sides learn."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -45,9 +45,7 @@ class JoinedGenerator(nn.Module):
     signs of e_y.
     """
 
-    def __init__(
-        self, config: ImageGeneratorConfig, spec: ImageSpec, inputs: int, join: JoinName = "product"
-    ) -> None:
+    def __init__(self, config: ImageGeneratorConfig, spec: ImageSpec, inputs: int, join: JoinName = "product") -> None:
         super().__init__()
         self.hidden = hidden_layer(nn.Linear(inputs, inputs)) if join == "product" else nn.Identity()
         self.join = Join(join, inputs, len(spec.categories))

@@ -22,7 +22,7 @@ class ResnetConfig:
     width: int = 32
     """Channels of the largest maps, twice as many of each smaller one."""
     halvings: int | None = None
-    """How often height and width are halved. None: twice, less often where fewer than 4 pixels would be left."""
+    """How often height and width are halved. None: twice, less often where fewer than 8 pixels would be left."""
     blocks: int = 4
     """Residual blocks, two convolutions each."""
     norm: NormName = "instance"
@@ -37,8 +37,8 @@ class ResnetConfig:
 
 
 def halvings_for(side: int) -> int:
-    """Twice, less often where fewer than 4 pixels would be left."""
-    return min(2, max(side // 4, 1).bit_length() - 1)
+    """Twice, less often where fewer than 8 pixels would be left."""
+    return min(2, max(side // 8, 1).bit_length() - 1)
 
 
 class Mirror(nn.Module):

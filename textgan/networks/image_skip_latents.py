@@ -17,9 +17,9 @@ from textgan.networks.image_conditioning import ConditionalBatchNorm
 class SkipLatentGenerator(nn.Module):
     """Latents and categories to images (Brock, Donahue and Simonyan 2019, appendix B).
 
-    A category is a vector that all layers share. The latent vector is cut into as many parts as there are layers: the
-    first makes the smallest map; each further one, beside the category's vector, is the condition of a block's batch
-    norms. What does not divide goes to the first part.
+    A category is a vector that all layers share, at first of N(0, 1) numbers, as those of latent vectors are. The
+    latent vector is cut into as many parts as there are layers: the first makes the smallest map; each further one,
+    beside the category's vector, is the condition of a block's batch norms. What does not divide goes to the first.
 
     Args:
         latent: numbers of a latent vector.
@@ -80,9 +80,9 @@ class _Block(nn.Module):
 
 @torch.no_grad()
 def draw_orthogonal(module: nn.Module) -> None:
-    """Every convolution's, linear map's and embedding's weight, as a matrix, with orthogonal rows or columns."""
+    """Every convolution's and linear map's weight, as a matrix, with orthogonal rows or columns."""
     for child in module.modules():
-        if isinstance(child, nn.Conv2d | nn.Linear | nn.Embedding):
+        if isinstance(child, nn.Conv2d | nn.Linear):
             nn.init.orthogonal_(_as_learned(child))
 
 

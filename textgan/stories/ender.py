@@ -20,10 +20,10 @@ from textgan.data.stories import encode_contexts, encode_endings
 from textgan.data.tokenizer import Tokenizer, load_tokenizer
 from textgan.decoding import beam_search, filtered, presentable
 from textgan.errors import UserError
-from textgan.model import open_game
 from textgan.networks.endings import EndingPolicy
 from textgan.networks.modes import evaluating
 from textgan.networks.seq2seq import Seq2Seq
+from textgan.opened import open_game
 from textgan.reproducibility import forked_rng
 from textgan.run import Run
 from textgan.sampling import draw, sample

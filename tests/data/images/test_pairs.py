@@ -88,6 +88,15 @@ class TestDomains:
         assert found is not None
         assert torch.equal(torch.rot90(found.source, 1, (2, 3)), found.target)
 
+    def test_flat_images_have_three_tones_and_soft_ones_are_means_of_nine_pixels(self) -> None:
+        given, flat = open_domains("digits", UnpairedConfig(other="flat")).test.pairs(7)
+        assert flat.unique().tolist() == [-1, 0, 1]
+        assert (flat - given).abs().max() <= 0.5
+        given, soft = open_domains("digits", UnpairedConfig(other="soft")).test.pairs(7)
+        torch.testing.assert_close(soft[:, :, 3, 5], given[:, :, 2:5, 4:7].mean((2, 3)))
+        corner = (4 * given[:, :, 0, 0] + 2 * given[:, :, 0, 1] + 2 * given[:, :, 1, 0] + given[:, :, 1, 1]) / 9
+        torch.testing.assert_close(soft[:, :, 0, 0], corner)
+
     def test_two_folders_are_two_domains(self, tmp_path: Path) -> None:
         for side, level in (("a", 10), ("b", 200)):
             (tmp_path / "d" / side).mkdir(parents=True)
