@@ -14,6 +14,7 @@ from textgan.config import (
     TrainCommand,
     as_mapping,
     check_resumable,
+    defaults,
     flatten,
     from_mapping,
     parse_train_command,
@@ -149,7 +150,7 @@ def test_an_option_that_only_one_side_knows_is_a_difference() -> None:
 @pytest.mark.parametrize("name", registry.names())
 def test_settings_survive_being_written_to_yaml(name: str) -> None:
     entry = registry.find(name)
-    settings = Settings(game=entry.tiny, corpus="a b: 'c'.txt", seed=2**63 - 1)
+    settings = replace(defaults(entry, Settings), game=entry.tiny, corpus="a b: 'c'.txt", seed=2**63 - 1)
     written = yaml.safe_load(yaml.safe_dump(as_mapping(name, settings)))
     assert from_mapping(entry, Path("config.yaml"), written) == settings
 

@@ -30,7 +30,7 @@ def test_has_the_test_scores_of_controls_and_stages_with_their_signatures(run: R
     columns = [cell.strip() for cell in header.split("|")[2:-1]]
     table = {cells[1].strip(): cells[2:-1] for row in rows if (cells := row.split("|"))}
     stages = ["pretrain_generator", "pretrain_discriminator", "adversarial"]
-    assert list(table) == ["real text", "random words", *(f"after {stage}" for stage in stages)]
+    assert list(table) == ["real, held out", "random words", *(f"after {stage}" for stage in stages)]
     for record in run.records():
         if record["kind"] in ("control", "test"):
             title = CONTROLS[record["name"]] if record["kind"] == "control" else f"after {record['stage']}"

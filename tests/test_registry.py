@@ -29,7 +29,7 @@ def test_an_entry_is_what_its_file_says(name: str) -> None:
     [
         ("segan", "did you mean seqgan"),
         ("SeqGAN", "did you mean seqgan"),
-        ("", "there are: araml"),
+        ("", "there are: acgan, araml"),
         ("../seqgan", "did you mean seqgan"),
     ],
 )

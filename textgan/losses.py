@@ -29,6 +29,8 @@ class Objective(NamedTuple):
     """What a sample is worth to a policy gradient, by its score: the probability that it is real, where it is one."""
     has_level: bool = True
     """Whether adding a number to all scores changes anything. Where not, a last layer's bias could not learn."""
+    boundary: float = 0.0
+    """The score of what is as likely real as generated."""
 
 
 def discriminator_loss(real: Float[Tensor, "n *votes"], fake: Float[Tensor, "m *votes"]) -> Halves:
@@ -81,7 +83,7 @@ def least_squares(fake_label: float, real_label: float, target: float) -> Object
     def towards(real: Tensor, fake: Tensor) -> Tensor:
         return (fake.float() - target).square().mean() / 2
 
-    return Objective(halves, towards, reward=torch.Tensor.float)
+    return Objective(halves, towards, reward=torch.Tensor.float, boundary=(fake_label + real_label) / 2)
 
 
 def _relativistic(real: Tensor, fake: Tensor) -> Halves:
@@ -117,13 +119,15 @@ class Divergence(NamedTuple):
     """g_f, which maps raw scores v into the domain of f*."""
     conjugate: Callable[[Tensor], Tensor]
     """f*, the Fenchel conjugate of f."""
+    boundary: float = 0.0
+    """The score v at which ``activation(v) = f'(1)``: the best one where both densities are equal."""
 
 
 LOG2 = 0.6931471805599453
 
 F_DIVERGENCES: dict[str, Divergence] = {
     "total_variation": Divergence(lambda v: v.tanh() / 2, lambda t: t),
-    "kl": Divergence(lambda v: v, lambda t: (t - 1).exp()),
+    "kl": Divergence(lambda v: v, lambda t: (t - 1).exp(), boundary=1.0),
     "reverse_kl": Divergence(lambda v: -(-v).exp(), lambda t: -1 - (-t).log()),
     "pearson": Divergence(lambda v: v, lambda t: t.square() / 4 + t),
     "neyman": Divergence(lambda v: 1 - (-v).exp(), lambda t: 2 - 2 * (1 - t).sqrt()),
@@ -155,7 +159,9 @@ def _f_divergence(divergence: Divergence) -> Objective:
         activated = divergence.activation(fake.float())
         return -divergence.activation(real.float()).mean(), divergence.conjugate(activated).mean()
 
-    return Objective(halves, lambda real, fake: -halves(real, fake)[1], divergence.activation)
+    return Objective(
+        halves, lambda real, fake: -halves(real, fake)[1], divergence.activation, boundary=divergence.boundary
+    )
 
 
 OBJECTIVES: dict[str, Objective] = {

@@ -47,6 +47,16 @@ def test_a_fine_pattern_away_from_every_edge_stays_as_it_is():
     assert not torch.equal(smooth_edges(images, 0.25), images)
 
 
+def test_what_lies_beside_an_edge_is_smoothed_too():
+    """Columns 5 and 6 are edges; a pattern in column 4 goes, the same in column 1 stays."""
+    images = _two_tones()
+    images[:, :, ::2, 4] += 0.1
+    images[:, :, ::2, 1] += 0.1
+    smooth = smooth_edges(images, 0.25)
+    assert (smooth[..., 4] != images[..., 4]).all()
+    assert torch.equal(smooth[..., 1], images[..., 1])
+
+
 def test_the_smoothing_is_a_gaussian_mean_of_each_channel_by_itself():
     images = torch.zeros(1, 2, 7, 7)
     images[0, 0, 3, 3] = 1.0

@@ -87,6 +87,15 @@ def test_the_value_at_the_best_scores_is_the_divergence_of_two_gaussians_and_low
             assert bent < best - 1e-4 or (name == "total_variation" and bent <= best + 1e-9)
 
 
+@pytest.mark.parametrize("name", F_DIVERGENCES)
+def test_an_image_counts_as_real_above_the_best_score_of_equal_densities(name):
+    referee = _game(loss=name).referee
+    boundary = BEST[name](torch.zeros(())).item()
+    real, fake = torch.tensor([0.1, 0.1, 0.1, -0.1]), torch.tensor([-0.1, 0.1])
+    info = referee.discriminator(lambda x: x + boundary, real, fake, START).info
+    assert info["accuracy"].item() == pytest.approx((0.75 + 0.5) / 2)
+
+
 def test_every_divergence_is_tested_here_and_can_be_chosen():
     assert set(BEST) == set(DIVERGENCES) == set(F_DIVERGENCES)
     assert len(F_DIVERGENCES) == 9

@@ -46,6 +46,13 @@ def test_scores_are_drawn_to_the_labels_of_each_side(labels):
     assert generated.item() == pytest.approx(_distance(on_fake, c), rel=1e-4)
 
 
+def test_an_image_counts_as_real_above_the_middle_of_the_labels():
+    game = _game(labels=(-1.0, 2.0, 1.0))
+    real, fake = torch.tensor([0.6, 0.4, 3.0, 0.7]), torch.tensor([0.4, 0.6])
+    info = game.referee.discriminator(lambda x: x, real, fake, START).info
+    assert info["accuracy"].item() == pytest.approx((0.75 + 0.5) / 2)
+
+
 def test_scores_that_are_too_good_are_drawn_back():
     """What tells it from the cross-entropy, which has next to no gradient at a score of 8."""
     game = _game()

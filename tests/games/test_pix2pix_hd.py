@@ -88,6 +88,9 @@ def test_in_the_first_stage_halves_are_judged_by_the_smaller_scales_alone():
     reached = {name.split(".")[0] for name, p in game.generator.named_parameters() if p.grad is not None}
     assert reached == {"coarse", "coarse_image"}
     assert all(p.grad is None for p in game.discriminator[0].parameters())
+    told_apart = game.discriminate(True, (source, real), TURN)
+    votes = game.discriminator[1](F.avg_pool2d(torch.cat([source, real], 1), 2))
+    torch.testing.assert_close(told_apart.terms["real"], (votes - 1).square().mean() / 2)
 
 
 def test_the_global_generator_learns_then_the_local_one_then_both():

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tests.games.test_every_game import SPECS, Images
 from textgan.data.images.captions import CaptionedImages
 from textgan.game import Turn
-from textgan.networks.image_captions import CaptionConfig
+from textgan.networks.image_captions import CaptionConfig, CaptionedDiscriminator
 from textgan.networks.image_encoders import Posterior
 from textgan.parts.caption_game import CaptionGame, CaptionGameConfig, others
 from textgan.parts.referee import TricksConfig
@@ -20,13 +20,12 @@ SPEC = SPECS["captioned_images"]["grey"]
 START = Turn("adversarial", 0, 0.0)
 
 
-class Votes(nn.Module):
+class Votes(CaptionedDiscriminator):
     """Two votes by hand: light times the caption's second word, and light alone. It remembers what it was asked."""
 
-    votes = 2
-
     def __init__(self) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
+        self.votes = 2
         self.asked: list[tuple[Tensor, Tensor]] = []
 
     def forward(self, images: Tensor, caption: Tensor) -> Tensor:
@@ -67,7 +66,7 @@ def test_discriminators_want_real_pairs_and_neither_fakes_nor_wrong_captions() -
     """By hand. The vote on the image alone has no wrong caption to mind."""
     game, network, real = bare(), Votes(), batch()
     fake = torch.rand(6, 1, 8, 8, requires_grad=True)
-    loss = game.told_apart(network, real, fake, 0.5, START)  # type: ignore[arg-type]
+    loss = game.told_apart(network, real, fake, 0.5, START)
     of_real, of_fake = network(real.image, real.caption), network(fake, real.caption)
     wrong = real.caption[others(real.caption)]
     assert (wrong != real.caption).any(1).all()
@@ -82,7 +81,7 @@ def test_discriminators_want_real_pairs_and_neither_fakes_nor_wrong_captions() -
 def test_generators_want_every_vote() -> None:
     game, network, real = bare(), Votes(), batch()
     fake = torch.rand(6, 1, 8, 8, requires_grad=True)
-    deceived = game.deceived(network, real, fake, START)  # type: ignore[arg-type]
+    deceived = game.deceived(network, real, fake, START)
     torch.testing.assert_close(deceived, -F.logsigmoid(network(fake, real.caption)).sum(1).mean())
     (slope,) = torch.autograd.grad(deceived, fake)
     assert slope.abs().sum() > 0
@@ -92,7 +91,7 @@ def test_noise_is_on_wrong_pairs_too_and_falls() -> None:
     game, real = bare(tricks=TricksConfig(instance_noise=0.5)), batch()
     for progress, std in ((0.0, 0.5), (0.6, 0.2)):
         network = Votes()
-        game.told_apart(network, real, real.image, 0.5, Turn("adversarial", 0, progress))  # type: ignore[arg-type]
+        game.told_apart(network, real, real.image, 0.5, Turn("adversarial", 0, progress))
         assert len(network.asked) == 3
         for images, _ in network.asked:
             assert (images - real.image).std().item() == pytest.approx(std, rel=0.15)

@@ -61,6 +61,29 @@ def test_what_is_drawn_is_in_it_has_its_own_label_and_is_as_likely_as_any_other(
         assert abs(found.float().mean().item() - 1 / 6) < 0.02
 
 
+def test_some_are_different_ones_and_at_most_all():
+    torch.manual_seed(0)
+    pool = LabelledPool(3, SPEC)
+    pool.offer(_batch(0, 2, 2, 0))
+    whole = pool.some(9)
+    assert sorted(zip(whole.image[:, 0, 0, 0].tolist(), whole.category.tolist(), strict=True)) == [
+        (0, 0), (1, 2), (2, 2), (3, 0),
+    ]  # fmt: skip
+    pairs = [tuple(pool.some(2).image[:, 0, 0, 0].tolist()) for _ in range(600)]
+    assert all(first != second for first, second in pairs)
+    assert len(set(pairs)) == 12
+    assert all(abs(pairs.count(pair) - 50) < 35 for pair in pairs)
+
+
+def test_one_of_a_category_is_any_of_it():
+    torch.manual_seed(0)
+    pool = LabelledPool(3, SPEC)
+    pool.offer(_batch(0, 2, 2, 0, 1))
+    found = pool.one_of(torch.tensor([2, 0, 1]).repeat(300))[:, 0, 0, 0].view(300, 3)
+    assert {tuple(sorted(set(column.tolist()))) for column in found.T} == {(1, 2), (0, 3), (4,)}
+    assert abs((found[:, 0] == 1).float().mean().item() - 0.5) < 0.1
+
+
 def test_a_checkpoint_holds_it():
     pool, other = LabelledPool(2, SPEC), LabelledPool(2, SPEC)
     pool.offer(_batch(0, 1, 2, 0))

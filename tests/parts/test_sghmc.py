@@ -74,6 +74,45 @@ def test_the_momentum_is_state_and_the_noise_is_torchs():
     assert torch.equal(whole, part)
 
 
+def test_each_weight_may_have_a_step_of_its_own():
+    """Steps and noise by hand: P = 1 / (root of the mean square + 1e-4), in the step and, its root, in the noise."""
+    lr, friction, temperature, decay = 0.1, 0.3, 0.7, 0.9
+    weight = torch.zeros(3, requires_grad=True)
+    sampler = SGHMC([weight], lr, friction, temperature, decay)
+    slopes = torch.tensor([[1.0, -2.0, 0.0], [3.0, 0.5, 0.0], [0.1, 0.1, 1.0]])
+    seed_everything(3)
+    for slope in slopes:
+        weight.grad = slope.clone()
+        sampler.step()
+
+    seed_everything(3)
+    w, v = torch.zeros(3), torch.zeros(3)
+    for t in range(1, 4):
+        shares = (1 - decay) * decay ** torch.arange(t - 1, -1, -1.0)
+        square = (shares[:, None] * slopes[:t] ** 2).sum(0) / shares.sum()
+        own = 1 / (square.sqrt() + 1e-4)
+        noise = torch.randn(3) * (2 * friction * lr * temperature * own).sqrt()
+        v = (1 - friction) * v - lr * own * slopes[t - 1] + noise
+        w = w + v
+    torch.testing.assert_close(weight.detach(), w)
+
+
+def test_steps_of_their_own_leave_the_density_as_it_is():
+    """Two curvatures, one temperature: each variance is T / c, though the steps are not those of one chain."""
+    seed_everything(0)
+    curvature = torch.tensor([1.0, 100.0])[:, None]
+    weight = torch.zeros(2, 20_000, requires_grad=True)
+    sampler = SGHMC([weight], lr=0.02, friction=0.3, temperature=0.04, decay=0.995)
+    for _ in range(600):
+        # A gradient that is mostly noise, as those of batches are, whose mean square hardly follows the weight.
+        weight.grad = curvature * weight.detach() + curvature.sqrt() * torch.randn_like(weight)
+        sampler.step()
+    # The noise of the gradient adds to the temperature: lr P var(g) / (2 friction) of it.
+    own = 1 / (curvature * (curvature * weight.detach().var(1, keepdim=True) + 1)).sqrt()
+    warmer = 0.04 + 0.02 * own * curvature / (2 * 0.3)
+    torch.testing.assert_close(weight.detach().var(1, keepdim=True), warmer / curvature, rtol=0.06, atol=0)
+
+
 def test_a_weight_without_a_gradient_stays():
     still = torch.ones(5, requires_grad=True)
     SGHMC([still], lr=0.1, friction=0.3, temperature=1.0).step()

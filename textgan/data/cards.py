@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -86,15 +86,16 @@ def card_folder() -> Path:
     return inside if inside.is_dir() else PACKAGE.parent / "corpora"
 
 
-def card_names() -> list[str]:
-    """The names of all cards, sorted."""
-    return sorted(path.stem for path in card_folder().glob("*.yaml"))
+def card_names(kinds: Container[str] | None = None) -> list[str]:
+    """The names of all cards, or of those that are read as one of these kinds, sorted."""
+    names = sorted(path.stem for path in card_folder().glob("*.yaml"))
+    return names if kinds is None else [name for name in names if load_card(name).read["kind"] in kinds]
 
 
 def load_card(name: str) -> Card:
     """The card of that name. Raises UserError, with the nearest name, if there is none."""
-    names = card_names()
-    if name not in names:
+    if name not in card_names():
+        names = card_names(READERS)
         near = difflib.get_close_matches(name, names, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise UserError(

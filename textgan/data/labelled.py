@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Int, Int64
 from torch import Tensor
 
-from textgan.data.cards import Source, card_names, load_card, open_source
+from textgan.data.cards import READERS, Source, card_names, load_card, open_source
 from textgan.data.corpus import prepared_corpus
 from textgan.data.preparation import SPLITS
 from textgan.data.report import CorpusReport
@@ -155,7 +155,7 @@ def _require_categories(name: str, counts: Mapping[str, list[int]]) -> None:
     found = f"found, to train / validate / test: {listed}"
     missing = [(label, split) for label, ns in counts.items() for split, n in zip(SPLITS, ns, strict=True) if n == 0]
     if set(counts) == {""}:
-        cards = ", ".join(card for card in card_names() if load_card(card).categories)
+        cards = ", ".join(card for card in card_names(READERS) if load_card(card).categories)
         raise UserError(
             f"corpus {name!r} has no labels: a table with a column label (--label-field names another), a folder with "
             f"a .txt file for each category, or one of the cards {cards} is accepted; {found}"

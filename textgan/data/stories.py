@@ -221,7 +221,7 @@ def _card_source(name: str, given: str) -> StorySource:
     options = dict(card.read)
     kind = options.pop("kind")
     if kind not in KINDS:
-        tellers = [other for other in card_names() if load_card(other).read["kind"] in KINDS]
+        tellers = card_names(KINDS)
         raise UserError(f"corpus {name!r} has no stories; {', '.join(tellers)}, FILE and hf:NAME are accepted")
     arguments = card_arguments(card, given)
     identity = [asdict(card), *map(file_identity, arguments)]

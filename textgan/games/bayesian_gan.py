@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from textgan.data.images.spec import ImageSpec
-from textgan.errors import check_above_zero, check_at_least, check_fields
+from textgan.errors import check_above_zero, check_at_least, check_fields, check_share
 from textgan.game import Game, Loss, Move, Stage, Turn
 from textgan.latents import LatentName, draw_latents
 from textgan.losses import OBJECTIVES, accuracy, discriminator_loss
@@ -56,11 +56,14 @@ class Config(DecoderConfig):
     """Discriminators; the paper has 1."""
     prior: float = 1.0
     """Standard deviation of the prior of every weight."""
-    learning_rate: float = 0.01
+    learning_rate: float = 1e-4
     """Step size of the chains."""
-    friction: float = 0.1
+    friction: float = 0.5
     """Share of the momentum that is lost at each step, in (0, 1]."""
-    temperature: float = 0.01
+    decay: float = 0.999
+    """Of the mean squared gradients that each weight's step is divided by the root of, in [0, 1). 0: by nothing, which
+    is the paper's chain."""
+    temperature: float = 1e-3
     """1: the posterior. Below: a colder one, nearer to its peaks. 0: no noise at all, an ensemble."""
 
     def __post_init__(self) -> None:
@@ -68,6 +71,7 @@ class Config(DecoderConfig):
         check_at_least(1, "game", self, "generators", "discriminators")
         check_above_zero("game", self, "prior", "learning_rate")
         check_fields("game", self, "in (0, 1]", lambda value: 0 < value <= 1, "friction")
+        check_share("game", self, "decay")
         check_at_least(0, "game", self, "temperature")
 
 
@@ -100,7 +104,7 @@ class BayesianGAN(Game):
         config = self.config
         temperature = config.temperature / self.spec.train_size
         return {
-            player: SGHMC(networks.parameters(), config.learning_rate, config.friction, temperature)
+            player: SGHMC(networks.parameters(), config.learning_rate, config.friction, temperature, config.decay)
             for player, networks in (("generators", self.generators), ("discriminators", self.discriminators))
         }
 

@@ -46,7 +46,7 @@ class Config(DecoderConfig):
     """What latent vectors are drawn from."""
     encoder: ImageDiscriminatorConfig = field(default_factory=lambda: ImageDiscriminatorConfig(norm="batch"))
     """The encoder's network: a discriminator's layers."""
-    discriminator: ImageDiscriminatorConfig = field(default_factory=ImageDiscriminatorConfig)
+    discriminator: ImageDiscriminatorConfig = field(default_factory=lambda: ImageDiscriminatorConfig(norm="batch"))
     """The layers that see the image alone."""
     hidden: int = 256
     """Units of the discriminator's two layers that see image and code together."""

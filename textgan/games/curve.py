@@ -8,8 +8,8 @@ from 5 ideas z by a network of one hidden layer, a critic of the same kind tells
 Where G paints like the artist, nobody can tell anything: D is 1/2 everywhere, right half of the time, and V is -2 ln 2
 (theorem 1 of the paper). The report draws both beside these two values; they are its plot of the Nash equilibrium.
 
-Differs from the paper: rectifiers and Adam; D sees as many steps as G. The data and the sizes are those of a
-well-known exercise, whose D maximises log D as here and whose G minimises log(1 - D): ``loss: saturating``.
+Differs from the paper: rectifiers, and Adam for both. Data and sizes are those of an exercise that is told in many
+places. The game is the minimax game itself; ``loss: standard`` has the generator maximise E log D(G(z)) instead.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from textgan.errors import check_at_least
 from textgan.game import Loss, Turn
+from textgan.losses import ObjectiveName
 from textgan.parts.optimizers import OptimizersConfig
 from textgan.parts.series_game import SeriesGame
 from textgan.parts.two_player import TwoPlayerConfig
@@ -36,6 +37,8 @@ class Config(TwoPlayerConfig):
 
     rounds: int = 10_000
     """Rounds; each has one step of the generator."""
+    loss: ObjectiveName = "saturating"
+    """The adversarial objective."""
     latent: int = 5
     """Numbers of a latent vector: the ideas of a painting."""
     hidden: int = 128

@@ -27,6 +27,7 @@ from textgan.losses import F_DIVERGENCES, OBJECTIVES, ObjectiveName
 from textgan.networks.image_discriminators import ImageDiscriminatorConfig
 from textgan.networks.image_generators import ImageGeneratorConfig
 from textgan.parts.image_game import ImageGame, ImageGameConfig
+from textgan.parts.optimizers import OptimizersConfig
 from textgan.parts.referee import Referee
 
 
@@ -42,8 +43,14 @@ class Config(ImageGameConfig):
     """The generator raises the activation of its images' scores, rather than lowering the bound."""
     clip: float = 1.0
     """Largest norm of a gradient, of either side."""
-    discriminator: ImageDiscriminatorConfig = field(default_factory=lambda: ImageDiscriminatorConfig(norm="batch"))
+    generator: ImageGeneratorConfig = field(default_factory=lambda: ImageGeneratorConfig(width=16))
+    """The network that makes images."""
+    discriminator: ImageDiscriminatorConfig = field(
+        default_factory=lambda: ImageDiscriminatorConfig(width=16, norm="batch")
+    )
     """The network V."""
+    optimizers: OptimizersConfig = field(default_factory=lambda: OptimizersConfig(generator=1e-3, discriminator=1e-3))
+    """How both sides learn."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

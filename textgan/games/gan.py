@@ -18,13 +18,14 @@ from dataclasses import dataclass, field
 from textgan.networks.image_discriminators import ImageDiscriminatorConfig
 from textgan.networks.image_generators import ImageGeneratorConfig
 from textgan.parts.image_game import ImageGame, ImageGameConfig
+from textgan.parts.optimizers import OptimizersConfig
 
 
 @dataclass(frozen=True)
 class Config(ImageGameConfig):
     """Fully connected networks."""
 
-    rounds: int = 6000
+    rounds: int = 5000
     """Rounds; each has one step of the generator."""
     generator: ImageGeneratorConfig = field(default_factory=lambda: ImageGeneratorConfig(kind="mlp", width=256))
     """The network that makes examples."""
@@ -32,6 +33,8 @@ class Config(ImageGameConfig):
         default_factory=lambda: ImageDiscriminatorConfig(kind="mlp", width=256, dropout=0.3)
     )
     """The network that tells them from real ones."""
+    optimizers: OptimizersConfig = field(default_factory=lambda: OptimizersConfig(generator=5e-4, discriminator=5e-4))
+    """How both sides learn."""
 
 
 TINY = Config(

@@ -28,6 +28,7 @@ from textgan.losses import ObjectiveName, accuracy
 from textgan.networks.image_discriminators import ImageDiscriminatorConfig
 from textgan.networks.image_generators import ImageGeneratorConfig
 from textgan.parts.image_game import ImageGame, ImageGameConfig
+from textgan.parts.optimizers import OptimizersConfig
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,14 @@ class Config(ImageGameConfig):
     """Its scale, tau: the margin of two images that differ by 1 in each number, where black and white differ by 2."""
     loss: ObjectiveName = "standard"
     """What the generator minimises: the loss of its images, ``-log s(score)``, is that of the standard objective."""
-    discriminator: ImageDiscriminatorConfig = field(default_factory=lambda: ImageDiscriminatorConfig(norm="batch"))
+    generator: ImageGeneratorConfig = field(default_factory=lambda: ImageGeneratorConfig(width=16))
+    """The network that makes images."""
+    discriminator: ImageDiscriminatorConfig = field(
+        default_factory=lambda: ImageDiscriminatorConfig(width=16, norm="batch")
+    )
     """The network under the loss."""
+    optimizers: OptimizersConfig = field(default_factory=lambda: OptimizersConfig(generator=1e-3, discriminator=1e-3))
+    """How both sides learn."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

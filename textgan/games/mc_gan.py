@@ -56,9 +56,11 @@ DARK, SHARP = -0.8, 20.0
 class Config(TranslationConfig):
     """Two networks, each against a discriminator of patches and of the whole."""
 
-    rounds: int = 600
+    batch_size: int = 16
+    """Alphabets of each step."""
+    rounds: int = 500
     """Rounds of the glyph network."""
-    ornament_rounds: int = 300
+    ornament_rounds: int = 200
     """Rounds of the ornament network."""
     loss: ObjectiveName = "least_squares"
     """The adversarial objective."""
@@ -74,7 +76,7 @@ class Config(TranslationConfig):
     """Weight of the glyph network's mean absolute error."""
     colour: float = 300.0
     """Weight of the ornament network's mean absolute error, and of that of its ink."""
-    glyphs: ResnetConfig = field(default_factory=lambda: ResnetConfig(width=64, blocks=6))
+    glyphs: ResnetConfig = field(default_factory=lambda: ResnetConfig(width=32, blocks=4))
     """The glyph network."""
     colours: ResnetConfig = field(default_factory=lambda: ResnetConfig(width=16, blocks=3))
     """The ornament network."""

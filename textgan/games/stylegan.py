@@ -16,7 +16,8 @@ What is sampled is well averaged over the steps (``trainer.ema: 0.999``).
 Differs from the paper: the smallest size is the image's, halved until 3 or 4 pixels are left; sizes, rates, the mapping
 and gamma are for small images; images are enlarged and halved by doubling, or by means of 2 x 2, with the filter
 1, 2, 1, which together are the paper's 1, 3, 3, 1; the deviation of the batch, of all of it, is a feature after the
-last convolution; the path length is of half a batch, as in the authors' code; truncation is an option of `sample`, with
+last convolution; the running mean begins with the first path length, not with 0, from where it would need hundreds of
+steps; the path length is of half a batch, as in the authors' code; truncation is an option of `sample`, with
 the mean of fresh styles.
 """
 
@@ -66,7 +67,7 @@ class Config(LatentImageGameConfig):
     path_every: int = 4
     """Rounds from one step on it to the next."""
     path_decay: float = 0.01
-    """Share of a batch in the running mean of the path length, in [0, 1)."""
+    """Share of a batch, after the first, in the running mean of the path length, in [0, 1)."""
     optimizers: OptimizersConfig = field(
         default_factory=lambda: OptimizersConfig(generator=2e-3, discriminator=2e-3, beta1=0.0, beta2=0.99)
     )
@@ -171,7 +172,9 @@ class StyleGAN(LatentImageGame):
         with torch.autocast(real.device.type, enabled=False):
             styles = self.mixed(max(1, len(real) // 2))
             lengths = path_lengths(self.generator(styles), styles)
-        self.path_mean.lerp_(lengths.detach().mean(), self.config.path_decay)
+        mean = lengths.detach().mean()
+        mean = torch.lerp(self.path_mean, mean, self.config.path_decay).where(self.path_mean > 0, mean)
+        self.path_mean.copy_(mean)
         term = self.config.path * self.config.path_every * (lengths - self.path_mean).square().mean()
         return Loss({"path": term}, {"path_length": self.path_mean.clone()})
 

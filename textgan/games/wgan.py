@@ -10,7 +10,8 @@ steps a round, and both sides have RMSprop, momentum being of no help to a criti
 the log is the estimate.
 
 Differs from the paper: the critic has no hundred steps in the first 25 rounds and in each five hundredth, as its code
-has; step sizes are larger and the images are small; widths and depth follow the size of the images.
+has; step sizes and the bound are larger, 0.001 and 0.05 for 0.00005 and 0.01, as the default networks and images are
+small; widths and depth follow the size of the images.
 """
 
 from __future__ import annotations
@@ -29,18 +30,22 @@ from textgan.parts.optimizers import OptimizersConfig
 class Config(ImageGameConfig):
     """A critic of clipped weights."""
 
-    rounds: int = 2000
+    rounds: int = 1800
     """Rounds; each has one step of the generator."""
     discriminator_steps: int = 5
     """Steps of the critic a round."""
     loss: ObjectiveName = "wasserstein"
     """The adversarial objective."""
-    clip: float = 0.01
+    clip: float = 0.05
     """Largest size of a parameter of the critic."""
-    discriminator: ImageDiscriminatorConfig = field(default_factory=lambda: ImageDiscriminatorConfig(norm="batch"))
+    generator: ImageGeneratorConfig = field(default_factory=lambda: ImageGeneratorConfig(width=16))
+    """The network that makes images."""
+    discriminator: ImageDiscriminatorConfig = field(
+        default_factory=lambda: ImageDiscriminatorConfig(width=16, norm="batch")
+    )
     """The critic."""
     optimizers: OptimizersConfig = field(
-        default_factory=lambda: OptimizersConfig(kind="rmsprop", generator=5e-4, discriminator=5e-4)
+        default_factory=lambda: OptimizersConfig(kind="rmsprop", generator=1e-3, discriminator=1e-3)
     )
     """How both sides learn."""
 

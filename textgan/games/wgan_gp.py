@@ -31,7 +31,7 @@ from textgan.parts.optimizers import OptimizersConfig
 class Config(ImageGameConfig):
     """A critic with a penalty."""
 
-    rounds: int = 2000
+    rounds: int = 1200
     """Rounds; each has one step of the generator."""
     discriminator_steps: int = 5
     """Steps of the critic a round."""
@@ -39,8 +39,14 @@ class Config(ImageGameConfig):
     """The adversarial objective."""
     penalty: float = 10.0
     """Weight of the gradient penalty."""
+    generator: ImageGeneratorConfig = field(default_factory=lambda: ImageGeneratorConfig(width=16))
+    """The network that makes images."""
+    discriminator: ImageDiscriminatorConfig = field(
+        default_factory=lambda: ImageDiscriminatorConfig(width=16, init_std=0.1)
+    )
+    """The critic. A small start would leave it flat for long, far from a slope of one."""
     optimizers: OptimizersConfig = field(
-        default_factory=lambda: OptimizersConfig(generator=2e-4, discriminator=2e-4, beta1=0.0, beta2=0.9)
+        default_factory=lambda: OptimizersConfig(generator=1e-3, discriminator=1e-3, beta1=0.0, beta2=0.9)
     )
     """How both sides learn."""
 

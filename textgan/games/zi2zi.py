@@ -31,6 +31,7 @@ from textgan.game import Loss, Turn
 from textgan.networks.image_discriminators import ImageDiscriminator, ImageDiscriminatorConfig
 from textgan.networks.image_fonts import StyledUNet
 from textgan.networks.image_unet import UNetConfig
+from textgan.parts.optimizers import OptimizersConfig
 from textgan.parts.spoken_scores import SpokenScores
 from textgan.parts.translation_game import TranslationConfig, TranslationGame, beside, distance, squared_distance
 
@@ -38,6 +39,11 @@ from textgan.parts.translation_game import TranslationConfig, TranslationGame, b
 @dataclass(frozen=True)
 class Config(TranslationConfig):
     """A U-Net with styles, and a discriminator that names them."""
+
+    rounds: int = 500
+    """Rounds; each has one step of the generator."""
+    optimizers: OptimizersConfig = field(default_factory=lambda: OptimizersConfig(generator=1e-3, discriminator=1e-3))
+    """How both learn; the original's step size."""
 
     generator: UNetConfig = field(default_factory=lambda: UNetConfig(dropout=0.0))
     """The U-Net."""

@@ -42,7 +42,7 @@ class CaptionedGenerator(nn.Module):
 class RefiningGenerator(nn.Module):
     """A large image of a small one and a caption (StackGAN's stage II: Zhang et al. 2017, section 3.4).
 
-    The small image becomes maps, halved down to 4 pixels a side, twice at most; a condition drawn for the caption joins
+    The small image becomes maps, halved down to 8 pixels a side, twice at most; a condition drawn for the caption joins
     them, the same at every place; residual blocks; and as many doublings as it takes.
 
     Args:

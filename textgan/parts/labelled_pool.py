@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from textgan.data.images.spec import ImageSpec, LabelledImages
@@ -43,6 +43,20 @@ class LabelledPool(nn.Module):
 
     def draw(self, n: int) -> LabelledImages:
         """`n` of the images that are in it, with replacement, every one as likely as any other."""
-        there = torch.arange(self.size, device=self.held.device) < self.held[:, None]
-        places = torch.multinomial(there.flatten().float(), n, replacement=True)
+        return self._at(torch.multinomial(self._there(), n, replacement=True))
+
+    def some(self, n: int) -> LabelledImages:
+        """`n` different ones of them, or all where there are no more, in a random order."""
+        return self._at(torch.multinomial(self._there(), min(n, int(self.held.sum())), replacement=False))
+
+    def one_of(self, category: Int[Tensor, " n"]) -> Float[Tensor, "n channels height width"]:
+        """For each category an image that is in it, drawn at random."""
+        places = torch.rand(len(category), device=category.device) * self.held[category]
+        return self.images[category, places.long()]
+
+    def _there(self) -> Tensor:
+        """1 at the places that are filled."""
+        return (torch.arange(self.size, device=self.held.device) < self.held[:, None]).flatten().float()
+
+    def _at(self, places: Tensor) -> LabelledImages:
         return LabelledImages(self.images.flatten(0, 1)[places], places // self.size)

@@ -63,8 +63,8 @@ class Referee:
     def discriminator(self, score: Score, real: Tensor, fake: Tensor, turn: Turn) -> Loss:
         """Of real images ``(n, C, H, W)`` and as many or other many fakes, which are held fixed.
 
-        Its info: the share of images on the right side of 0, and the value of the game, what the discriminator raises
-        (for standard -2 ln 2 where nothing can be told).
+        Its info: the share of images on the right side of the objective's boundary, and the value of the game, what the
+        discriminator raises (for standard -2 ln 2 where nothing can be told).
         """
         return self.discriminator_of(*self.scores(score, real, fake, turn))
 
@@ -74,7 +74,8 @@ class Referee:
             halves = self._against_labels(of_real, True), self._against_labels(of_fake, False)
         else:
             halves = self.objective.discriminator(of_real, of_fake)
-        info = {"accuracy": accuracy(of_real, of_fake), "value": -(halves[0] + halves[1])}
+        boundary = self.objective.boundary
+        info = {"accuracy": accuracy(of_real - boundary, of_fake - boundary), "value": -(halves[0] + halves[1])}
         return Loss({"real": halves[0], "fake": halves[1]}, info)
 
     def scores(self, score: Score, real: Tensor, fake: Tensor, turn: Turn) -> tuple[Tensor, Tensor]:
