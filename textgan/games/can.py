@@ -65,7 +65,7 @@ class CAN(ImageGame):
     def make_discriminator(self) -> nn.Module:
         return ImageDiscriminator(self.config.discriminator, self.spec, outputs=1 + len(self.spec.categories))
 
-    def decode(  # type: ignore[override]
+    def decode(
         self, latents: Float[Tensor, "n size"], category: Tensor | None = None
     ) -> Float[Tensor, "n channels height width"]:
         """The images of latent vectors; a category makes no difference."""

@@ -107,7 +107,7 @@ class SemiSupervisedGAN(ImageGame):
         with evaluating(self.discriminator):
             return self.discriminator(images).argmax(1)
 
-    def decode(  # type: ignore[override]
+    def decode(
         self, latents: Float[Tensor, "n size"], category: Tensor | None = None
     ) -> Float[Tensor, "n channels height width"]:
         """The images of latent vectors; a category makes no difference."""

@@ -162,7 +162,7 @@ class SGAN(LabelledImageGame):
         device = next(self.generator.parameters()).device
         return draw_latents(n, len(self.levels) * self.config.latent, self.config.latents, device)
 
-    def decode(
+    def decode(  # type: ignore[override]
         self, latents: Float[Tensor, "n size"], category: Int[Tensor, " n"]
     ) -> Float[Tensor, "n c height width"]:
         return self.generator(latents, category)[0]

@@ -36,7 +36,7 @@ class ImageMatcher(nn.Module):
     ) -> Float[Tensor, "queries documents"]:
         first, second = (F.normalize(self.encoder(images).float(), dim=1) for images in (queries, documents))
         cosines = torch.einsum("qe,de->qd", first, second).float() / self.temperature
-        return cosines if self.factor is None else self.factor * cosines + self.level
+        return cosines if self.factor is None or self.level is None else self.factor * cosines + self.level
 
 
 def same_images(

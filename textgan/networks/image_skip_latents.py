@@ -7,6 +7,7 @@ from itertools import pairwise
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from textgan.data.images.spec import ImageSpec
 from textgan.errors import UserError
@@ -100,6 +101,8 @@ def _between_rows(rows: Float[Tensor, "n size"]) -> Float[Tensor, ""]:
     return products.square().sum() - products.diagonal().square().sum()
 
 
-def _as_learned(module: nn.Module) -> Tensor:
+def _as_learned(module: nn.Conv2d | nn.Linear) -> Tensor:
     """The weight that an optimiser moves, which spectral normalisation divides."""
-    return module.parametrizations.weight.original if hasattr(module, "parametrizations") else module.weight
+    if is_parametrized(module, "weight"):
+        return module.get_parameter("parametrizations.weight.original")
+    return module.weight
