@@ -136,5 +136,5 @@ def test_both_generators_are_one_player_and_both_discriminators_another():
 def test_the_default_is_the_papers_weights_and_its_history():
     config = parse_train_command(find("cyclegan"), [], "test")
     assert (config.game.cycle, config.game.identity, config.game.history, config.game.adversarial) == (10, 5, 50, 2)
-    assert config.game.generator.norm == config.game.discriminator.norm == "instance"
-    assert config.data.other == "negative"
+    assert config.game.generator.norm == "instance"
+    assert config.data.other == "soft"

@@ -26,8 +26,7 @@ from textgan.errors import check_above_zero
 from textgan.game import Loss, Turn
 from textgan.networks.image_conditioning import JoinedGenerator, JoinName
 from textgan.networks.image_discriminators import ImageDiscriminator, ImageDiscriminatorConfig
-from textgan.networks.image_generators import ImageGeneratorConfig
-from textgan.parts.image_game import ImageGameConfig
+from textgan.parts.image_game import TINY_IMAGE_GAME, ImageGameConfig
 from textgan.parts.labelled_image_game import LabelledImageGame
 from textgan.parts.spoken_scores import SpokenScores
 
@@ -50,13 +49,7 @@ class Config(ImageGameConfig):
         check_above_zero("game", self, "class_weight")
 
 
-TINY = Config(
-    batch_size=16,
-    rounds=3,
-    latent=8,
-    generator=ImageGeneratorConfig(width=8),
-    discriminator=ImageDiscriminatorConfig(width=8, norm="batch"),
-)
+TINY = Config(**TINY_IMAGE_GAME)
 
 
 class ACGAN(LabelledImageGame):

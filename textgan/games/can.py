@@ -26,8 +26,7 @@ from textgan.data.images.spec import LabelledImages
 from textgan.errors import check_at_least
 from textgan.game import Loss, Turn
 from textgan.networks.image_discriminators import ImageDiscriminator, ImageDiscriminatorConfig
-from textgan.networks.image_generators import ImageGeneratorConfig
-from textgan.parts.image_game import ImageGame, ImageGameConfig
+from textgan.parts.image_game import TINY_IMAGE_GAME, ImageGame, ImageGameConfig
 from textgan.parts.spoken_scores import SpokenScores
 
 
@@ -47,13 +46,7 @@ class Config(ImageGameConfig):
         check_at_least(0, "game", self, "ambiguity")
 
 
-TINY = Config(
-    batch_size=16,
-    rounds=3,
-    latent=8,
-    generator=ImageGeneratorConfig(width=8),
-    discriminator=ImageDiscriminatorConfig(width=8, norm="batch"),
-)
+TINY = Config(**TINY_IMAGE_GAME)
 
 
 class CAN(ImageGame):

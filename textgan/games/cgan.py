@@ -24,8 +24,7 @@ from torch import nn
 
 from textgan.networks.image_conditioning import JoinedDiscriminator, JoinedGenerator, JoinName
 from textgan.networks.image_discriminators import ImageDiscriminatorConfig
-from textgan.networks.image_generators import ImageGeneratorConfig
-from textgan.parts.image_game import ImageGameConfig
+from textgan.parts.image_game import TINY_IMAGE_GAME, ImageGameConfig
 from textgan.parts.labelled_image_game import LabelledImageGame
 
 
@@ -41,13 +40,7 @@ class Config(ImageGameConfig):
     """The part of the discriminator that looks at images."""
 
 
-TINY = Config(
-    batch_size=16,
-    rounds=3,
-    latent=8,
-    generator=ImageGeneratorConfig(width=8),
-    discriminator=ImageDiscriminatorConfig(width=8, norm="batch"),
-)
+TINY = Config(**TINY_IMAGE_GAME)
 
 
 class CGAN(LabelledImageGame):

@@ -22,9 +22,7 @@ from torch import Tensor
 
 from textgan.errors import UserError, check_above_zero
 from textgan.losses import gradient_penalty
-from textgan.networks.image_discriminators import ImageDiscriminatorConfig
-from textgan.networks.image_generators import ImageGeneratorConfig
-from textgan.parts.image_game import ImageGame, ImageGameConfig
+from textgan.parts.image_game import TINY_IMAGE_GAME, ImageGame, ImageGameConfig
 
 
 @dataclass(frozen=True)
@@ -43,13 +41,7 @@ class Config(ImageGameConfig):
             raise UserError("game.discriminator.norm is 'batch'; under a penalty it must be none, instance or layer")
 
 
-TINY = Config(
-    batch_size=16,
-    rounds=3,
-    latent=8,
-    generator=ImageGeneratorConfig(width=8),
-    discriminator=ImageDiscriminatorConfig(width=8),
-)
+TINY = Config(**TINY_IMAGE_GAME)
 
 
 class DRAGAN(ImageGame):

@@ -26,7 +26,7 @@ from textgan.game import Move, Stage
 from textgan.losses import F_DIVERGENCES, OBJECTIVES, ObjectiveName
 from textgan.networks.image_discriminators import ImageDiscriminatorConfig
 from textgan.networks.image_generators import ImageGeneratorConfig
-from textgan.parts.image_game import ImageGame, ImageGameConfig
+from textgan.parts.image_game import TINY_IMAGE_GAME, ImageGame, ImageGameConfig
 from textgan.parts.optimizers import OptimizersConfig
 from textgan.parts.referee import Referee
 
@@ -58,13 +58,7 @@ class Config(ImageGameConfig):
         check_above_zero("game", self, "clip")
 
 
-TINY = Config(
-    batch_size=16,
-    rounds=3,
-    latent=8,
-    generator=ImageGeneratorConfig(width=8),
-    discriminator=ImageDiscriminatorConfig(width=8, norm="batch"),
-)
+TINY = Config(**TINY_IMAGE_GAME)
 
 
 class FGAN(ImageGame):

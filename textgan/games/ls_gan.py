@@ -27,7 +27,7 @@ from textgan.game import Loss, Turn
 from textgan.losses import ObjectiveName, accuracy
 from textgan.networks.image_discriminators import ImageDiscriminatorConfig
 from textgan.networks.image_generators import ImageGeneratorConfig
-from textgan.parts.image_game import ImageGame, ImageGameConfig
+from textgan.parts.image_game import TINY_IMAGE_GAME, ImageGame, ImageGameConfig
 from textgan.parts.optimizers import OptimizersConfig
 
 
@@ -59,13 +59,7 @@ class Config(ImageGameConfig):
         check_fields("game", self, "without label tricks", lambda tricks: not tricks.changes_labels, "tricks")
 
 
-TINY = Config(
-    batch_size=16,
-    rounds=3,
-    latent=8,
-    generator=ImageGeneratorConfig(width=8),
-    discriminator=ImageDiscriminatorConfig(width=8, norm="batch"),
-)
+TINY = Config(**TINY_IMAGE_GAME)
 
 
 class LossSensitiveGAN(ImageGame):

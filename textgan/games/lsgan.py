@@ -20,7 +20,7 @@ from textgan.errors import check_fields
 from textgan.losses import ObjectiveName, least_squares
 from textgan.networks.image_discriminators import ImageDiscriminatorConfig
 from textgan.networks.image_generators import ImageGeneratorConfig
-from textgan.parts.image_game import ImageGame, ImageGameConfig
+from textgan.parts.image_game import TINY_IMAGE_GAME, ImageGame, ImageGameConfig
 from textgan.parts.optimizers import OptimizersConfig
 from textgan.parts.referee import Referee
 
@@ -50,13 +50,7 @@ class Config(ImageGameConfig):
         check_fields("game", self, "a, b and c with a < b and a < c", lambda x: x[0] < min(x[1:]), "labels")
 
 
-TINY = Config(
-    batch_size=16,
-    rounds=3,
-    latent=8,
-    generator=ImageGeneratorConfig(width=8),
-    discriminator=ImageDiscriminatorConfig(width=8, norm="batch"),
-)
+TINY = Config(**TINY_IMAGE_GAME)
 
 
 class LSGAN(ImageGame):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -26,6 +26,16 @@ class ImageGameConfig(LatentImageGameConfig):
 
     generator: ImageGeneratorConfig = field(default_factory=ImageGeneratorConfig)
     discriminator: ImageDiscriminatorConfig = field(default_factory=ImageDiscriminatorConfig)
+
+
+TINY_IMAGE_GAME: dict[str, Any] = {
+    "batch_size": 16,
+    "rounds": 3,
+    "latent": 8,
+    "generator": ImageGeneratorConfig(width=8),
+    "discriminator": ImageDiscriminatorConfig(width=8),
+}
+"""Options of a game that plays in an instant."""
 
 
 class LatentImageGame(TwoPlayerGame):
