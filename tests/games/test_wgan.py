@@ -57,7 +57,7 @@ def test_clipping_bounds_every_parameter_and_leaves_those_within_bounds():
 
 
 def test_clipping_bounds_the_scale_of_a_batch_norm_too():
-    game = _game(discriminator=dataclasses.replace(TINY.discriminator, norm="batch"))
+    game = _game(clip=0.01, discriminator=dataclasses.replace(TINY.discriminator, norm="batch"))
     with torch.no_grad():
         game.after_discriminator()
     scales = [m.weight for m in game.discriminator.modules() if isinstance(m, nn.BatchNorm2d)]

@@ -92,16 +92,18 @@ def card_names(kinds: Container[str] | None = None) -> list[str]:
     return names if kinds is None else [name for name in names if load_card(name).read["kind"] in kinds]
 
 
-def load_card(name: str) -> Card:
-    """The card of that name. Raises UserError, with the nearest name, if there is none."""
+def load_card(name: str, kinds: Container[str] | None = None, files: str = "") -> Card:
+    """The card of that name.
+
+    Raises UserError if there is none, with the nearest name of those that are read as one of `kinds` (None: as text),
+    and with `files`, what else is accepted in its place.
+    """
     if name not in card_names():
-        names = card_names(READERS)
+        names = card_names({*READERS, "oracle"} if kinds is None else kinds)
         near = difflib.get_close_matches(name, names, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise UserError(
-            f"unknown corpus {name!r}: {hint}Accepted: a file ending in {', '.join(readers.ENDINGS)}, hf:NAME, "
-            f"or one of {', '.join(names)}"
-        )
+        files = files or f"a file ending in {', '.join(readers.ENDINGS)}, hf:NAME"
+        raise UserError(f"unknown corpus {name!r}: {hint}Accepted: {files}, or one of {', '.join(names)}")
     card = Card(**yaml.safe_load((card_folder() / f"{name}.yaml").read_text(encoding="utf-8")))
     assert card.name == name, f"card {name}.yaml is named {card.name}"
     return card

@@ -197,7 +197,7 @@ def open_series(spec: str, config: SeriesConfig) -> SeriesCorpus:
             raise UserError(f"corpus {name!r} has no series: {title}")
         (path,) = card_arguments(card, given)
     elif not path.exists() and not path.suffix and path.name == spec:
-        load_card(spec)  # says which names there are
+        load_card(spec, {*READERS, "artist_curves"}, "a .csv file")  # says which names there are
     settings = SeriesSettings(**{**defaults, **said})
     numbers = table(path, **options)
     columns = [numbers] if settings.together else np.split(numbers, numbers.shape[1], 1)

@@ -46,6 +46,8 @@ from textgan.parts.sghmc import SGHMC
 class Config(DecoderConfig):
     """Chains of generators and discriminators."""
 
+    rounds: int = 1200
+    """Rounds; each has one step of every player."""
     latents: LatentName = "gaussian"
     """What latent vectors are drawn from."""
     discriminator: ImageDiscriminatorConfig = field(default_factory=lambda: ImageDiscriminatorConfig(norm="batch"))

@@ -9,8 +9,8 @@ real images with their codes from codes with their images (equation 3)::
 G and E have one loss and are one player; each half reaches one of them. Nothing asks for reconstructions: where D can
 tell nothing E and G are each other's inverse (theorem 2), and the sheet of reconstructions shows how far they are.
 
-Differs from the paper: the losses of G and E have the labels exchanged, as the paper trains them (section 3.4), not the
-minimax sign; the code joins the features of the last convolution, and two hidden layers follow.
+Differs from the paper: the losses of G and E have the labels exchanged, as the paper trains them, not the minimax
+sign; the code joins the features of the last convolution, and two hidden layers follow.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ from textgan.parts.optimizers import OptimizersConfig
 class Config(DecoderConfig):
     """A generator, an encoder, and a discriminator of pairs."""
 
+    rounds: int = 1500
+    """Rounds; each has one step of every player."""
     latent: int = 16
     """Numbers of a latent vector."""
     latents: LatentName = "gaussian"

@@ -15,7 +15,7 @@ which moves an image by a part of it. The slope is that of the logit. Widths and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -29,10 +29,20 @@ from textgan.parts.image_game import TINY_IMAGE_GAME, ImageGame, ImageGameConfig
 class Config(ImageGameConfig):
     """A penalty around real images."""
 
+    rounds: int = 2500
+    """Rounds; each has one step of the generator."""
     penalty: float = 10.0
     """Weight of the gradient penalty."""
     reach: float = 0.5
     """How far images are moved, in standard deviations of the batch's numbers."""
+    generator: ImageGeneratorConfig = field(default_factory=lambda: ImageGeneratorConfig(width=16))
+    """The network that makes images."""
+    discriminator: ImageDiscriminatorConfig = field(
+        default_factory=lambda: ImageDiscriminatorConfig(width=16, init_std=0.1)
+    )
+    """The network that tells them from real ones. A small start would leave it flat for long."""
+    optimizers: OptimizersConfig = field(default_factory=lambda: OptimizersConfig(generator=1e-3, discriminator=4e-3))
+    """How both sides learn. The penalty slows the discriminator, which has larger steps."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -40,6 +40,8 @@ from textgan.parts.optimizers import OptimizersConfig
 class Config(DecoderConfig):
     """An autoencoder as discriminator."""
 
+    rounds: int = 1500
+    """Rounds; each has one step of every player."""
     latents: LatentName = "gaussian"
     """What latent vectors are drawn from."""
     encoder: ImageDiscriminatorConfig = field(default_factory=ImageDiscriminatorConfig)

@@ -45,6 +45,7 @@ from textgan.networks.image_patches import PatchDiscriminatorConfig
 from textgan.networks.image_resnet import ResnetConfig, ResnetGenerator
 from textgan.networks.modes import evaluating
 from textgan.parts.neighbours import next_allowed
+from textgan.parts.optimizers import OptimizersConfig
 from textgan.parts.referee import Score
 from textgan.parts.translation_game import TranslationConfig, TranslationGame, beside, distance, squared_distance
 
@@ -60,7 +61,7 @@ class Config(TranslationConfig):
     """Alphabets of each step."""
     rounds: int = 500
     """Rounds of the glyph network."""
-    ornament_rounds: int = 200
+    ornament_rounds: int = 240
     """Rounds of the ornament network."""
     loss: ObjectiveName = "least_squares"
     """The adversarial objective."""
@@ -78,10 +79,12 @@ class Config(TranslationConfig):
     """Weight of the ornament network's mean absolute error, and of that of its ink."""
     glyphs: ResnetConfig = field(default_factory=lambda: ResnetConfig(width=32, blocks=4))
     """The glyph network."""
-    colours: ResnetConfig = field(default_factory=lambda: ResnetConfig(width=16, blocks=3))
-    """The ornament network."""
+    colours: ResnetConfig = field(default_factory=lambda: ResnetConfig(width=16, blocks=2, halvings=0, norm="none"))
+    """The ornament network: without norms, and looking at no more than what is near, it goes on from few characters."""
     discriminator: PatchDiscriminatorConfig = field(default_factory=lambda: PatchDiscriminatorConfig(norm="instance"))
     """Of both."""
+    optimizers: OptimizersConfig = field(default_factory=lambda: OptimizersConfig(generator=1e-3))
+    """How all learn."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

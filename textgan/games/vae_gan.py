@@ -46,6 +46,8 @@ from textgan.parts.optimizers import OptimizersConfig
 class Config(DecoderConfig):
     """An encoder, a generator and a discriminator."""
 
+    rounds: int = 1500
+    """Rounds; each has one step of every player."""
     latent: int = 16
     """Numbers of a latent vector."""
     encoder: ImageDiscriminatorConfig = field(default_factory=lambda: ImageDiscriminatorConfig(norm="batch"))

@@ -23,6 +23,8 @@ from textgan.parts.decoder_game import DecoderConfig
 class VariationalConfig(DecoderConfig):
     """Options of a variational autoencoder; `generator` is its decoder."""
 
+    rounds: int = 2000
+    """Rounds; each has one step of every player."""
     latent: int = 16
     """Numbers of a latent vector."""
     encoder: ImageDiscriminatorConfig = field(default_factory=ImageDiscriminatorConfig)

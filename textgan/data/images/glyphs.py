@@ -240,7 +240,8 @@ def _drawn(spec: str, config: GlyphConfig, characters: str) -> tuple[str, GlyphS
         title, defaults, only = card.title, dict(card.defaults), card.read.get("names")
         (folder,) = card_arguments(card, given)
     elif not folder.is_dir():
-        load_card(spec) if not folder.suffix and folder.name == spec else None
+        if not folder.exists() and folder.name == spec:
+            load_card(spec, {"fonts"}, "a folder of fonts")  # says which names there are
         raise UserError(f"{spec} is not a folder of fonts: files ending in {', '.join(ENDINGS)} are accepted")
     said = {f.name: getattr(config, f.name) for f in fields(config) if getattr(config, f.name) is not None}
     settings = GlyphSettings(**{"characters": characters, **defaults, **said})

@@ -47,7 +47,7 @@ def open_image_source(spec: str) -> ImageSource:
         return _card_source(name, given)
     path = Path(spec).expanduser()
     if not path.exists() and not path.suffix and path.name == spec:
-        load_card(spec)  # says which names there are
+        load_card(spec, readers.READERS, "a folder of images, a .npy file, hf:NAME")  # says which names there are
     if path.suffix.lower() == ".npy":
         return ImageSource(path.stem, path.name, "", {}, [file_identity(path)], partial(readers.array, path))
     files = readers.image_files(path)
