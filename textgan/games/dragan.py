@@ -22,7 +22,10 @@ from torch import Tensor
 
 from textgan.errors import UserError, check_above_zero
 from textgan.losses import gradient_penalty
+from textgan.networks.image_discriminators import ImageDiscriminatorConfig
+from textgan.networks.image_generators import ImageGeneratorConfig
 from textgan.parts.image_game import TINY_IMAGE_GAME, ImageGame, ImageGameConfig
+from textgan.parts.optimizers import OptimizersConfig
 
 
 @dataclass(frozen=True)
