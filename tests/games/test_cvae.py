@@ -36,7 +36,7 @@ def test_both_networks_are_told_the_category_of_each_image():
 
 
 def test_the_loss_is_that_of_each_image_under_its_own_category():
-    game = _game()
+    game = _game(likelihood="bernoulli")
     seed_everything(1)
     loss = game.loss(REAL, TURN)
     posterior = game.encoder(REAL.image, REAL.category)

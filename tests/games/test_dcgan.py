@@ -9,7 +9,7 @@ from torch import nn
 from textgan.config import parse_train_command
 from textgan.data.images.spec import ImageSpec
 from textgan.game import Turn
-from textgan.games.dcgan import DCGAN, TINY, Config
+from textgan.games.dcgan import DCGAN, Config
 from textgan.networks.image_discriminators import ImageDiscriminatorConfig
 from textgan.registry import find
 from textgan.reproducibility import seed_everything
@@ -101,8 +101,3 @@ def test_the_presets_have_the_papers_rates(name, size):
     assert config.optimizers.beta1 == 0.5
     assert arguments.corpus == name.removeprefix("dcgan-")
     assert DCGAN(config, _spec(size)).sample(2).shape == (2, 1, size, size)
-
-
-def test_the_tiny_one_differs_in_size_alone():
-    assert TINY.discriminator.norm == Config().discriminator.norm
-    assert TINY.loss == Config().loss

@@ -35,7 +35,7 @@ from textgan.parts.spoken_scores import SpokenScores
 class Config(ImageGameConfig):
     """A discriminator that classifies."""
 
-    rounds: int = 2000
+    rounds: int = 1500
     """Rounds; each has one step of the generator."""
     join: JoinName = "product"
     """How the category joins the latent vector: embedding, product or concatenation."""

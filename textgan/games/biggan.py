@@ -41,7 +41,7 @@ from textgan.parts.optimizers import OptimizersConfig
 class Config(LatentImageGameConfig):
     """A small BigGAN."""
 
-    rounds: int = 1000
+    rounds: int = 800
     """Rounds; each has one step of the generator."""
     discriminator_steps: int = 2
     """Steps of the discriminator a round."""
@@ -56,11 +56,11 @@ class Config(LatentImageGameConfig):
     orthogonal: float = 1e-4
     """b: weight of the orthogonal regularisation of the generator. 0: off."""
     discriminator: ImageDiscriminatorConfig = field(
-        default_factory=lambda: ImageDiscriminatorConfig(kind="resnet", spectral=True)
+        default_factory=lambda: ImageDiscriminatorConfig(kind="resnet", width=16, spectral=True)
     )
     """The network of the features."""
     optimizers: OptimizersConfig = field(
-        default_factory=lambda: OptimizersConfig(generator=2e-4, discriminator=4e-4, beta1=0.0)
+        default_factory=lambda: OptimizersConfig(generator=5e-4, discriminator=5e-4, beta1=0.0)
     )
     """How both sides learn."""
 

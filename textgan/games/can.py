@@ -34,7 +34,7 @@ from textgan.parts.spoken_scores import SpokenScores
 class Config(ImageGameConfig):
     """A generator that evades styles."""
 
-    rounds: int = 2000
+    rounds: int = 1500
     """Rounds; each has one step of the generator."""
     ambiguity: float = 1.0
     """w: what the ambiguity of style weighs in the generator's loss. 0: a DCGAN beside a classifier."""

@@ -35,6 +35,7 @@ from textgan.errors import check_at_least, check_share
 from textgan.game import Loss, Move, Stage, Turn
 from textgan.networks.image_patches import PatchDiscriminator, PatchDiscriminatorConfig
 from textgan.networks.image_resnet import ResnetConfig, ResnetGenerator
+from textgan.parts.optimizers import OptimizersConfig
 from textgan.parts.perception import Perception, PerceptionConfig
 from textgan.parts.translation_game import Batch, TranslationConfig, TranslationGame, distance
 
@@ -51,10 +52,12 @@ class Config(TranslationConfig):
     """Weight of the difference of what is seen in a photograph and in the cartoon of it."""
     edge: float = 0.25
     """Share of the largest gradient, in [0, 1), beyond which there is an edge."""
-    generator: ResnetConfig = field(default_factory=ResnetConfig)
+    generator: ResnetConfig = field(default_factory=lambda: ResnetConfig(width=16, blocks=3))
     """The generator."""
     discriminator: PatchDiscriminatorConfig = field(default_factory=PatchDiscriminatorConfig)
     """The discriminator of patches."""
+    optimizers: OptimizersConfig = field(default_factory=lambda: OptimizersConfig(generator=1e-3, discriminator=5e-4))
+    """How both sides learn."""
     perception: PerceptionConfig = field(default_factory=PerceptionConfig)
     """The network through which images are compared."""
 

@@ -17,40 +17,27 @@ as the conjugates grow exponentially; Neyman's activation has the other sign, so
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
 from textgan.errors import check_above_zero, check_fields
 from textgan.game import Move, Stage
 from textgan.losses import F_DIVERGENCES, OBJECTIVES, ObjectiveName
-from textgan.networks.image_discriminators import ImageDiscriminatorConfig
-from textgan.networks.image_generators import ImageGeneratorConfig
-from textgan.parts.image_game import TINY_IMAGE_GAME, ImageGame, ImageGameConfig
-from textgan.parts.optimizers import OptimizersConfig
+from textgan.parts.image_game import TINY_IMAGE_GAME, ConvolutionalGameConfig, ImageGame
 from textgan.parts.referee import Referee
 
 
 @dataclass(frozen=True)
-class Config(ImageGameConfig):
+class Config(ConvolutionalGameConfig):
     """A divergence by its bound."""
 
-    rounds: int = 2000
-    """Rounds; each has one step of the generator."""
     loss: ObjectiveName = "pearson"
     """The divergence."""
     alternative: bool = False
     """The generator raises the activation of its images' scores, rather than lowering the bound."""
     clip: float = 1.0
     """Largest norm of a gradient, of either side."""
-    generator: ImageGeneratorConfig = field(default_factory=lambda: ImageGeneratorConfig(width=16))
-    """The network that makes images."""
-    discriminator: ImageDiscriminatorConfig = field(
-        default_factory=lambda: ImageDiscriminatorConfig(width=16, norm="batch")
-    )
-    """The network V."""
-    optimizers: OptimizersConfig = field(default_factory=lambda: OptimizersConfig(generator=1e-3, discriminator=1e-3))
-    """How both sides learn."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

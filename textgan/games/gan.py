@@ -25,7 +25,7 @@ from textgan.parts.optimizers import OptimizersConfig
 class Config(ImageGameConfig):
     """Fully connected networks."""
 
-    rounds: int = 5000
+    rounds: int = 4000
     """Rounds; each has one step of the generator."""
     generator: ImageGeneratorConfig = field(default_factory=lambda: ImageGeneratorConfig(kind="mlp", width=256))
     """The network that makes examples."""

@@ -46,7 +46,7 @@ FARTHEST = 2.0
 class Config(ImageGameConfig):
     """A generator with codes."""
 
-    rounds: int = 2000
+    rounds: int = 3000
     """Rounds; each has one step of the generator."""
     categorical: tuple[int, ...] = (10,)
     """Values that each categorical code has."""

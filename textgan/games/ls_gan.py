@@ -15,7 +15,7 @@ images' size; no weight decay.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -25,32 +25,19 @@ from torch import Tensor
 from textgan.errors import check_above_zero, check_fields
 from textgan.game import Loss, Turn
 from textgan.losses import ObjectiveName, accuracy
-from textgan.networks.image_discriminators import ImageDiscriminatorConfig
-from textgan.networks.image_generators import ImageGeneratorConfig
-from textgan.parts.image_game import TINY_IMAGE_GAME, ImageGame, ImageGameConfig
-from textgan.parts.optimizers import OptimizersConfig
+from textgan.parts.image_game import TINY_IMAGE_GAME, ConvolutionalGameConfig, ImageGame
 
 
 @dataclass(frozen=True)
-class Config(ImageGameConfig):
+class Config(ConvolutionalGameConfig):
     """A loss with margins."""
 
-    rounds: int = 2000
-    """Rounds; each has one step of the generator."""
     weight: float = 10.0
     """Of what is missing from the margins, lambda."""
-    margin: float = 1.0
+    margin: float = 0.3
     """Its scale, tau: the margin of two images that differ by 1 in each number, where black and white differ by 2."""
     loss: ObjectiveName = "standard"
     """What the generator minimises: the loss of its images, ``-log s(score)``, is that of the standard objective."""
-    generator: ImageGeneratorConfig = field(default_factory=lambda: ImageGeneratorConfig(width=16))
-    """The network that makes images."""
-    discriminator: ImageDiscriminatorConfig = field(
-        default_factory=lambda: ImageDiscriminatorConfig(width=16, norm="batch")
-    )
-    """The network under the loss."""
-    optimizers: OptimizersConfig = field(default_factory=lambda: OptimizersConfig(generator=1e-3, discriminator=1e-3))
-    """How both sides learn."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -14,35 +14,22 @@ latents are Gaussian.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from textgan.errors import check_fields
 from textgan.losses import ObjectiveName, least_squares
-from textgan.networks.image_discriminators import ImageDiscriminatorConfig
-from textgan.networks.image_generators import ImageGeneratorConfig
-from textgan.parts.image_game import TINY_IMAGE_GAME, ImageGame, ImageGameConfig
-from textgan.parts.optimizers import OptimizersConfig
+from textgan.parts.image_game import TINY_IMAGE_GAME, ConvolutionalGameConfig, ImageGame
 from textgan.parts.referee import Referee
 
 
 @dataclass(frozen=True)
-class Config(ImageGameConfig):
+class Config(ConvolutionalGameConfig):
     """Least squares."""
 
-    rounds: int = 2000
-    """Rounds; each has one step of the generator."""
     loss: ObjectiveName = "least_squares"
     """The adversarial objective. No other has labels."""
     labels: tuple[float, float, float] = (0.0, 1.0, 1.0)
     """What the discriminator wants of fakes and of real images, and the generator of its fakes: a, b and c."""
-    generator: ImageGeneratorConfig = field(default_factory=lambda: ImageGeneratorConfig(width=16))
-    """The network that makes images."""
-    discriminator: ImageDiscriminatorConfig = field(
-        default_factory=lambda: ImageDiscriminatorConfig(width=16, norm="batch")
-    )
-    """The discriminator."""
-    optimizers: OptimizersConfig = field(default_factory=lambda: OptimizersConfig(generator=1e-3, discriminator=1e-3))
-    """How both sides learn."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -35,6 +35,7 @@ from textgan.networks.image_blocks import as_large_as
 from textgan.networks.image_patches import PatchDiscriminator, PatchDiscriminatorConfig
 from textgan.networks.image_pyramid import halve
 from textgan.networks.image_resnet import CoarseToFine, ResnetConfig
+from textgan.parts.optimizers import OptimizersConfig
 from textgan.parts.referee import Score
 from textgan.parts.translation_game import Batch, TranslationConfig, TranslationGame, beside, distance, sum_of
 
@@ -60,12 +61,14 @@ class Config(TranslationConfig):
     """Weight of what the discriminators see of a fake and of the truth."""
     scales: int = 3
     """Discriminators, at most."""
-    generator: ResnetConfig = field(default_factory=ResnetConfig)
+    generator: ResnetConfig = field(default_factory=lambda: ResnetConfig(width=16, blocks=3))
     """The global generator; the local one has half as wide maps."""
     local_blocks: int = 2
     """Residual blocks of the local one; the paper has 3."""
     discriminator: PatchDiscriminatorConfig = field(default_factory=lambda: PatchDiscriminatorConfig(norm="instance"))
     """Each discriminator."""
+    optimizers: OptimizersConfig = field(default_factory=lambda: OptimizersConfig(generator=1e-3, discriminator=5e-4))
+    """How both sides learn; the paper has step sizes of 2e-4 in 200 epochs."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -10,8 +10,9 @@ many unlabelled ones, and from fakes::
 The labelled images are the first `labelled` of each category that come by; no other label is ever learned from. What
 share of the batch's images, nearly all of them unlabelled, the classifier gets right is logged as ``class_accuracy``.
 
-Differs from the paper: no weight normalisation, dropout in place of Gaussian noise; no historical averaging; images of
-a category are those, of the ones drawn, that the classifier takes for it, as the generator is not told one.
+Differs from the paper: layer in place of weight normalisation, dropout in place of Gaussian noise; no historical
+averaging; images of a category are those, of the ones drawn, that the classifier takes for it, as the generator is not
+told one.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from textgan.networks.modes import evaluating
 from textgan.parts.categories import categories_of
 from textgan.parts.image_game import ImageGame, ImageGameConfig
 from textgan.parts.labelled_pool import LabelledPool
+from textgan.parts.optimizers import OptimizersConfig
 
 TRIES = 30
 """How often images are drawn anew, at most, until there are enough of a category."""
@@ -42,12 +44,16 @@ TRIES = 30
 class Config(ImageGameConfig):
     """A classifier as discriminator."""
 
-    rounds: int = 2000
+    rounds: int = 1500
     """Rounds; each has one step of the generator."""
     labelled: int = 10
     """Labelled images of each category, at least 1."""
-    discriminator: ImageDiscriminatorConfig = field(default_factory=lambda: ImageDiscriminatorConfig(dropout=0.3))
-    """The classifier."""
+    discriminator: ImageDiscriminatorConfig = field(
+        default_factory=lambda: ImageDiscriminatorConfig(norm="layer", dropout=0.3)
+    )
+    """The classifier. With batch norm it would know labelled images by the company that they keep."""
+    optimizers: OptimizersConfig = field(default_factory=lambda: OptimizersConfig(generator=1e-3, discriminator=2e-4))
+    """How both sides learn."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -60,7 +66,7 @@ TINY = Config(
     latent=8,
     labelled=2,
     generator=ImageGeneratorConfig(width=8),
-    discriminator=ImageDiscriminatorConfig(width=8, dropout=0.3),
+    discriminator=ImageDiscriminatorConfig(width=8, norm="layer", dropout=0.3),
 )
 
 

@@ -28,6 +28,7 @@ from textgan.game import Loss, Move, Stage, Turn
 from textgan.networks.image_patches import PatchDiscriminator, PatchDiscriminatorConfig
 from textgan.networks.image_resnet import ResnetConfig, ResnetGenerator
 from textgan.parts.history import History
+from textgan.parts.optimizers import OptimizersConfig
 from textgan.parts.translation_game import Batch, TranslationConfig, TranslationGame, distance
 
 
@@ -35,11 +36,11 @@ from textgan.parts.translation_game import Batch, TranslationConfig, Translation
 class Config(TranslationConfig):
     """A refiner, and a discriminator of patches."""
 
-    refiner_rounds: int = 200
+    refiner_rounds: int = 150
     """Rounds in which the refiner learns to do nothing."""
-    discriminator_rounds: int = 100
+    discriminator_rounds: int = 50
     """Rounds in which the discriminator then learns alone."""
-    rounds: int = 1000
+    rounds: int = 400
     """Rounds of the game."""
     refiner_steps: int = 2
     """Steps of the refiner a round; the paper has 50 on eyes, 2 on hands."""
@@ -47,10 +48,14 @@ class Config(TranslationConfig):
     """lambda, the weight of the difference of a refined image and the synthetic one."""
     history: int = 512
     """Refined images that are kept."""
-    generator: ResnetConfig = field(default_factory=lambda: ResnetConfig(halvings=0, norm="none", init_std=0.05))
+    generator: ResnetConfig = field(
+        default_factory=lambda: ResnetConfig(width=16, halvings=0, blocks=3, norm="none", init_std=0.05)
+    )
     """The refiner; it keeps the size of its maps."""
     discriminator: PatchDiscriminatorConfig = field(default_factory=lambda: PatchDiscriminatorConfig(norm="none"))
     """The discriminator of patches."""
+    optimizers: OptimizersConfig = field(default_factory=lambda: OptimizersConfig(generator=1e-3, discriminator=5e-4))
+    """How both sides learn; the paper has 1e-3 without momentum."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

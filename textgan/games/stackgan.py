@@ -44,7 +44,7 @@ NAMES = ("one", "two")
 class Config(CaptionGameConfig):
     """Two generators and two discriminators."""
 
-    rounds: int = 1000
+    rounds: int = 700
     """Rounds of each stage."""
     generator: ImageGeneratorConfig = field(default_factory=ImageGeneratorConfig)
     """Of stage I."""

@@ -12,6 +12,7 @@ from torch import Tensor
 from textgan.data.images.spec import ImageSpec
 from textgan.networks.image_discriminators import ImageDiscriminator, ImageDiscriminatorConfig
 from textgan.networks.image_generators import ImageGenerator, ImageGeneratorConfig
+from textgan.parts.optimizers import OptimizersConfig
 from textgan.parts.two_player import TwoPlayerConfig, TwoPlayerGame
 
 
@@ -36,6 +37,22 @@ TINY_IMAGE_GAME: dict[str, Any] = {
     "discriminator": ImageDiscriminatorConfig(width=8),
 }
 """Options of a game that plays in an instant."""
+
+
+@dataclass(frozen=True)
+class ConvolutionalGameConfig(ImageGameConfig):
+    """The same with batch norm on both sides, and sizes and steps that suit small images."""
+
+    rounds: int = 2000
+    """Rounds; each has one step of the generator."""
+    generator: ImageGeneratorConfig = field(default_factory=lambda: ImageGeneratorConfig(width=16))
+    """The network that makes images."""
+    discriminator: ImageDiscriminatorConfig = field(
+        default_factory=lambda: ImageDiscriminatorConfig(width=16, norm="batch")
+    )
+    """The network that looks at them."""
+    optimizers: OptimizersConfig = field(default_factory=lambda: OptimizersConfig(generator=1e-3, discriminator=1e-3))
+    """How both sides learn."""
 
 
 class LatentImageGame(TwoPlayerGame):

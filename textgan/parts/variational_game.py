@@ -29,8 +29,9 @@ class VariationalConfig(DecoderConfig):
     """Numbers of a latent vector."""
     encoder: ImageDiscriminatorConfig = field(default_factory=ImageDiscriminatorConfig)
     """The encoder's network: a discriminator's layers."""
-    likelihood: LikelihoodName = "bernoulli"
-    """How an image is distributed, given what the decoder says."""
+    likelihood: LikelihoodName = "gaussian"
+    """How an image is distributed, given what the decoder says. bernoulli is for black and white: of levels of grey it
+    leaves little for the code to say."""
     beta: float = 1.0
     """Weight of the divergence; 1 makes the loss a bound of the likelihood (another value: Higgins et al. 2017)."""
     learning_rate: float = 1e-3
