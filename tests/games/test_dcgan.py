@@ -93,11 +93,10 @@ def test_with_the_hinge_and_spectral_normalisation_it_is_sngan():
     assert torch.linalg.matrix_norm(weight, 2).item() == pytest.approx(1, abs=1e-3)
 
 
-@pytest.mark.parametrize(("name", "size"), [("dcgan-faces", 32), ("dcgan-mnist_5000", 28)])
-def test_the_presets_have_the_papers_rates(name, size):
+@pytest.mark.parametrize("name", ["dcgan-faces", "dcgan-mnist_5000"])
+def test_the_presets_have_the_papers_rates(name):
     arguments = parse_train_command(find("dcgan"), ["--preset", name], "test")
     config = arguments.game
     assert (config.latent, config.latents, config.optimizers.generator) == (100, "uniform", 2e-4)
     assert config.optimizers.beta1 == 0.5
     assert arguments.corpus == name.removeprefix("dcgan-")
-    assert DCGAN(config, _spec(size)).sample(2).shape == (2, 1, size, size)

@@ -109,7 +109,7 @@ def test_a_penalty_on_top_of_batch_norm_is_refused():
         dataclasses.replace(TINY, discriminator=ImageDiscriminatorConfig(norm="batch"))
 
 
-def test_the_preset_is_for_faces():
-    command = parse_train_command(find("dragan"), ["--preset", "dragan-faces"], "test")
-    assert command.game.penalty == 10.0
-    assert DRAGAN(command.game, ImageSpec(1, 32, 32, train_size=40)).sample(2).shape == (2, 1, 32, 32)
+def test_the_preset_has_the_papers_penalty():
+    config = parse_train_command(find("dragan"), ["--preset", "dragan-faces"], "test").game
+    assert (config.penalty, config.discriminator.norm) == (10.0, "none")
+    assert (config.latent, config.latents) == (100, "uniform")

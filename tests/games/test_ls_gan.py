@@ -105,7 +105,7 @@ def test_what_cannot_be_is_refused(field, value):
         dataclasses.replace(TINY, **{field: value})
 
 
-def test_the_preset_is_for_faces():
-    command = parse_train_command(find("ls_gan"), ["--preset", "ls_gan-faces"], "test")
-    assert (command.game.latents, command.game.latent) == ("uniform", 100)
-    assert LossSensitiveGAN(command.game, ImageSpec(1, 32, 32, train_size=40)).sample(2).shape == (2, 1, 32, 32)
+def test_the_preset_has_the_latents_and_rates_of_the_authors_code():
+    config = parse_train_command(find("ls_gan"), ["--preset", "ls_gan-faces"], "test").game
+    assert (config.latents, config.latent, config.discriminator.norm) == ("uniform", 100, "batch")
+    assert (config.optimizers.generator, config.optimizers.discriminator) == (1e-4, 1e-4)

@@ -102,7 +102,7 @@ def test_another_objective_is_refused():
         dataclasses.replace(TINY, loss="hinge")
 
 
-def test_the_preset_is_for_faces():
-    command = parse_train_command(find("lsgan"), ["--preset", "lsgan-faces"], "test")
-    assert command.game.optimizers.beta1 == 0.5
-    assert LSGAN(command.game, ImageSpec(1, 32, 32, train_size=40)).sample(2).shape == (2, 1, 32, 32)
+def test_the_preset_has_the_papers_latents_and_rates():
+    config = parse_train_command(find("lsgan"), ["--preset", "lsgan-faces"], "test").game
+    assert (config.latent, config.labels) == (1024, (0.0, 1.0, 1.0))
+    assert (config.optimizers.generator, config.optimizers.beta1) == (1e-3, 0.5)

@@ -5,8 +5,8 @@ With the labels a of fakes and b of real images, and c for what the generator wa
     L_D = 1/2 E (D(x) - b)^2 + 1/2 E (D(G(z)) - a)^2        L_G = 1/2 E (D(G(z)) - c)^2
 
 Fakes on the right side of the boundary but far from it still have a gradient. ``labels: 0 1 1`` is equation 9; with
-b - c = 1 and b - a = 2, as ``labels: -1 1 0`` has it (equation 8), the generator lowers the Pearson divergence of the
-mean of both distributions from twice the fakes'.
+b - c = 1 and b - a = 2, as ``labels: -1 1 0`` has it (equation 8), the generator lowers the Pearson divergence
+``E_q (p - q)^2 / (p + q) / q`` of p + q and 2 q, p and q being the densities of real images and of fakes.
 
 Differs from the paper: DCGAN's layers, whose widths and depth follow the size of the images, for those of its table 1;
 latents are Gaussian.
