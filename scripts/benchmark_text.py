@@ -18,12 +18,8 @@ of ``--earlier`` results files, whose runs may be gone.
 from __future__ import annotations
 
 import math
-import os
 import shlex
-import subprocess
-import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,10 +32,10 @@ from textgan.command_line import flags_of
 from textgan.config import TrainCommand, defaults, train_command
 from textgan.data.spec import LabelledSpec, TextSpec
 from textgan.game import Move
+from textgan.jobs import Job, check_done, parts_of, play, put
 from textgan.leaderboard import as_json, beside, collect, from_json
 from textgan.leaderboard_page import Published, markdown, page
 from textgan.resources import project_folder
-from textgan.signals import SignalFlag
 
 PUBLISHED = Path(__file__).with_name("published.yaml")
 BASELINE = "mle"
@@ -68,8 +64,6 @@ SMALL = {
     "classifier.pool_size": 640,
 }
 """What ``--quick`` changes, in games that have more of these: a generator's update then costs under a second."""
-COLLAPSED = 3
-"""Exit status of a run that the collapse watch has stopped: it has a model, and a reason."""
 
 
 @dataclass(frozen=True)
@@ -109,23 +103,6 @@ class Command:
     """Train nothing; make the leaderboard of the runs that are there."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """One run."""
-
-    corpus: str
-    system: str
-    seed: int
-    flags: list[str]
-    folder: Path
-    needs: Path | None = None
-    """The run that it starts from."""
-
-    @property
-    def is_done(self) -> bool:
-        return (self.folder / "model.safetensors").exists()
-
-
 def main(args: list[str]) -> None:
     command = command_line.parse(Command, args, "python scripts/benchmark_text.py", __doc__)
     failed: list[Job] = []
@@ -140,8 +117,7 @@ def main(args: list[str]) -> None:
     write_atomically(command.out / "leaderboard.md", f"`{said}`\n\n{markdown(rows, published)}")
     write_atomically(command.out / "leaderboard.html", page(rows, published, BASELINE, "Text GANs", said))
     print((command.out / "leaderboard.md").read_text(encoding="utf-8"))
-    if failed:
-        raise SystemExit(f"failed: {', '.join(str(job.folder) for job in failed)}; see the .log beside each")
+    check_done(failed)
 
 
 def jobs(command: Command) -> Iterator[Job]:
@@ -177,9 +153,9 @@ def job(command: Command, corpus: str, spec: str, held_out: str | None, system: 
     if (presets := project_folder("configs") / f"{name}-{corpus}.yaml").exists():
         options["preset"] = str(presets)
     for switch in switches:
-        _put(options["game"], *switch.split("=", 1))
+        put(options["game"], *switch.split("=", 1))
     for pair in command.options:
-        _put(options, *pair.split("=", 1))
+        put(options, *pair.split("=", 1))
     if system == BASELINE:
         options["game"]["epochs"] = command.mle_epochs
         return Job(corpus, system, seed, _flags(name, options, folder), folder)
@@ -193,13 +169,6 @@ def job(command: Command, corpus: str, spec: str, held_out: str | None, system: 
     return Job(corpus, system, seed, _flags(name, options, folder), folder, needs)
 
 
-def parts_of(system: str) -> tuple[str, str, list[str]]:
-    """``[LABEL:]NAME[+FIELD=VALUE...]``: what it is called, the game, and its switches."""
-    head, *switches = system.split("+")
-    label, _, name = head.rpartition(":")
-    return label or system, name, switches
-
-
 def set_budget(options: dict[str, Any], command: Command, name: str, likelihood: Any) -> bool:
     """Write into the game's options how long it learns; True if its generator is the baseline's, to start from it.
 
@@ -211,7 +180,7 @@ def set_budget(options: dict[str, Any], command: Command, name: str, likelihood:
     if command.quick:
         for field, value in SMALL.items():
             if _exceeds(config, field, value):
-                _put(game, field, value)
+                put(game, field, value)
         config = _config(entry, options)
     pretraining = getattr(config, "pretraining", None)
     pretrains = pretraining is not None and pretraining.epochs > 0
@@ -265,63 +234,9 @@ def _exceeds(config: Any, field: str, value: Any) -> bool:
     return config is None or isinstance(config, tuple) or config > value
 
 
-def _put(options: dict[str, Any], field: str, value: Any) -> None:
-    """``a.b=c`` into nested options that do not say it yet; a text is read as YAML."""
-    *path, last = field.split(".")
-    for key in path:
-        options = options.setdefault(key, {})
-    options.setdefault(last, yaml.safe_load(value) if isinstance(value, str) else value)
-
-
 def _flags(name: str, options: dict[str, Any], folder: Path) -> list[str]:
     default = defaults(registry.find(name), TrainCommand)
     return [name, *flags_of(options, default), "--run", str(folder)]
-
-
-def play(todo: Sequence[Job], at_once: int) -> list[Job]:
-    """Run every job that is not done, so many processes at a time; the ones that failed.
-
-    A job waits for the run that it starts from. A signal to stop is passed on to the runs, which then save themselves.
-    """
-    waiting = [job for job in todo if not job.is_done]
-    running: dict[subprocess.Popen[bytes], tuple[Job, float]] = {}
-    failed: list[Job] = []
-    count = len(waiting)
-    threads = str(max(1, (os.cpu_count() or 1) // at_once))
-    with SignalFlag() as signals:
-        try:
-            while (waiting or running) and signals.received is None:
-                ready = [job for job in waiting if job.needs is None or (job.needs / "model.safetensors").exists()]
-                for job in ready[: at_once - len(running)]:
-                    waiting.remove(job)
-                    running[_start(job, threads)] = job, time.monotonic()
-                if not running:
-                    return failed + waiting
-                for process in [process for process in running if process.poll() is not None]:
-                    job, started = running.pop(process)
-                    ended = process.returncode in (0, COLLAPSED) and job.is_done
-                    failed += [] if ended else [job]
-                    done = count - len(waiting) - len(running)
-                    outcome = "done" if ended else f"FAILED ({process.returncode})"
-                    print(f"{done}/{count}  {job.folder}  {time.monotonic() - started:.0f} s  {outcome}", flush=True)
-                time.sleep(0.2)
-        finally:
-            for process in running:
-                process.terminate()
-            for process in running:
-                process.wait()
-    if signals.received is not None:
-        raise SystemExit(128 + signals.received)
-    return failed
-
-
-def _start(job: Job, threads: str) -> subprocess.Popen[bytes]:
-    job.folder.parent.mkdir(parents=True, exist_ok=True)
-    resume = ["--resume"] if (job.folder / "checkpoints").is_dir() else []
-    command = [sys.executable, "-m", "textgan.train", *job.flags, *resume]
-    with (job.folder.parent / f"{job.folder.name}.log").open("wb") as log:
-        environment = {**os.environ, "OMP_NUM_THREADS": threads}
-        return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
 
 
 if __name__ == "__main__":

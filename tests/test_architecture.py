@@ -34,7 +34,7 @@ STEERING = {
 }
 STEERING |= {"registry", "report", "leaderboard", "leaderboard_page", "drawing", "figures", "run", "run_record"}
 STEERING |= {"transformers_folder", "trainer", "averages", "checkpoint", "collapse", "precision", "progress"}
-STEERING |= {"recovery", "signals", "opened", "text_model", "image_models", "series_model"}
+STEERING |= {"recovery", "signals", "jobs", "opened", "text_model", "image_models", "series_model"}
 """Everything that knows of runs: whatever a game is made of knows none of it."""
 
 

@@ -36,10 +36,7 @@ def run_of(script: ModuleType, system: str, **changed: Any) -> tuple[Any, dict[s
     return job, dict(flag.split("=", 1) for flag in job.flags if flag.startswith("--") and "=" in flag)
 
 
-def test_a_system_may_have_a_label_and_switches(script: ModuleType) -> None:
-    assert script.parts_of("seqgan") == ("seqgan", "seqgan", [])
-    assert script.parts_of("seqgan+reward=constant") == ("seqgan+reward=constant", "seqgan", ["reward=constant"])
-    assert script.parts_of("warm:cot+a.b=1+generator.kind=hf:X") == ("warm", "cot", ["a.b=1", "generator.kind=hf:X"])
+def test_labels_and_switches_reach_the_run(script: ModuleType) -> None:
     job, flags = run_of(script, "warm:cot+mediator.hidden=96+pretraining.epochs=1")
     assert job.folder.name == "warm-3"
     assert flags["--game.mediator.hidden"] == "96"

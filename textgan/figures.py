@@ -18,6 +18,7 @@ PLANES = [
     ("distinct-2", "consistency", "better: right and up"),
     ("distinct-2", "corpus-bleu-2", "better: right and up"),
     *((f"bleu-{n}", f"self-bleu-{n}", "better: right and down") for n in (2, 3, 4, 5)),
+    ("recall", "precision", "better: right and up"),
     ("nll-oracle", "nll-test", "better: left and down"),
     ("nll-oracle", "nll-valid", "better: left and down"),
     ("kl-model-oracle", "kl-oracle-model", "better: left and down"),

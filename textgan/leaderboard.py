@@ -45,6 +45,11 @@ class Row:
             return self.system
         return f"{self.system}, temperature {self.temperature:g}"
 
+    @property
+    def is_control(self) -> bool:
+        """Whether it is no system, but what frames them: real ones, random ones, what takes no learning."""
+        return self.temperature is None
+
     def add(self, seed: int, scores: Mapping[str, Any]) -> None:
         """One more seed's scores."""
         self.seeds.append(seed)
@@ -53,10 +58,10 @@ class Row:
             self.signatures.setdefault(metric, score["signature"])
 
 
-def collect(folder: Path, baseline: str) -> list[Row]:
+def collect(folder: Path, baseline: str | None = None) -> list[Row]:
     """The rows of all finished runs under `folder`, and of runs that stopped with a reason.
 
-    `baseline` is the system whose curve over temperatures the others are held against.
+    `baseline` is the system, if any, whose curve over temperatures the others are held against.
 
     Raises:
         UserError: there is none.
@@ -84,7 +89,7 @@ def collect(folder: Path, baseline: str) -> list[Row]:
     return sorted(rows.values(), key=lambda row: _order(row, baseline))
 
 
-def beside(rows: Sequence[Row], earlier: Iterable[Row], baseline: str) -> list[Row]:
+def beside(rows: Sequence[Row], earlier: Iterable[Row], baseline: str | None = None) -> list[Row]:
     """`rows`, to which the seeds that only an `earlier` row of the same name has are added, and the other earlier rows.
 
     The gains of earlier rows are against the baseline of that time.
@@ -117,7 +122,7 @@ GAINS = {"kl-model-oracle": "kl-oracle-model", "kl-oracle-model": "kl-model-orac
 """On an oracle, where both are exact: the gain in the first at the baseline's value of the second."""
 
 
-def _gain(row: Row, rows: Mapping[tuple[str, str, float | None], Row], baseline: str) -> None:
+def _gain(row: Row, rows: Mapping[tuple[str, str, float | None], Row], baseline: str | None) -> None:
     """How far a row lies below the baseline's curve, seed by seed: ``gain in M``, positive where it is better.
 
     The curve runs through the baseline's temperatures, straight between them. Where a row is better in the other metric
@@ -153,9 +158,9 @@ def curve_at(points: Sequence[tuple[float, float]], x: float) -> float:
     return min(at, float(ys[xs <= x].min()))
 
 
-def _order(row: Row, baseline: str) -> tuple[str, int, str, float]:
-    first = ("real", "random", baseline)
-    rank = first.index(row.system) if row.system in first else len(first)
+def _order(row: Row, baseline: str | None) -> tuple[str, int, str, float]:
+    """Real ones, other controls, the baseline, all else."""
+    rank = 0 if row.system == "real" else 1 if row.is_control else 2 if row.system == baseline else 3
     return row.corpus, rank, row.system, -(row.temperature or 1.0)
 
 

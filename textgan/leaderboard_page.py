@@ -15,8 +15,11 @@ from textgan.leaderboard import Row, as_text, interval
 COLUMNS = (
     "nll-oracle", "nll-test", "kl-oracle-model", "kl-model-oracle", "gain in kl-oracle-model",
     "gain in kl-model-oracle", "bleu-2", "bleu-3", "bleu-4", "bleu-5", "self-bleu-2", "self-bleu-3", "self-bleu-4",
-    "self-bleu-5", "distinct-2", "unique", "novelty", "repetition", "reverse-ppl", "forward-ppl", "frechet-distance",
-    "mmd-rbf", "mauve", "1nn-accuracy", "precision", "recall", "category-accuracy",
+    "self-bleu-5", "distinct-2", "unique", "novelty", "repetition", "reverse-ppl", "forward-ppl", "mae", "psnr", "ssim",
+    "frechet-distance", "mmd-rbf", "mmd-cubic", "wasserstein-distance", "mauve", "1nn-accuracy", "precision", "recall",
+    "density", "coverage", "inception-score", "mode-score", "modes-covered", "category-accuracy",
+    "caption-accuracy-bold", "caption-accuracy-tall", "caption-accuracy-wide", "marginal-distance",
+    "autocorrelation-error", "volatility-error", "kurtosis",
 )  # fmt: skip
 """Metrics that have a column, where any row has them, in this order. All others are in the results file."""
 
@@ -74,8 +77,8 @@ def outside(rows: Sequence[Row]) -> list[Row]:
     return found
 
 
-def planes(rows: Sequence[Row], baseline: str) -> list[Figure]:
-    """Quality against diversity: the tempered baseline as a curve, every other system a named point.
+def planes(rows: Sequence[Row], baseline: str | None) -> list[Figure]:
+    """Quality against diversity: the tempered baseline, if there is one, as a curve, all other systems as named points.
 
     Where systems lie both near the baseline and far from it, its neighbourhood is drawn once more by itself.
     """
@@ -84,7 +87,7 @@ def planes(rows: Sequence[Row], baseline: str) -> list[Figure]:
         drawn = [row for row in rows if {x, y} <= row.values.keys()]
         real = [_point(row, x, y) for row in drawn if row.system == "real"]
         curve = sorted((row for row in drawn if row.system == baseline), key=lambda row: row.temperature or 1.0)
-        others = [row for row in drawn if row.system not in (baseline, "real", "random") and row.temperature == 1.0]
+        others = [row for row in drawn if row.system != baseline and row.temperature == 1.0]
         if not others:
             continue
         found.append(Figure(f"{y} against {x}", better, _plane(x, y, curve, others, real)))
@@ -123,7 +126,7 @@ def _neighbours(rows: Sequence[Row], curve: Sequence[Row], x: str, y: str) -> li
     ]
 
 
-def page(rows: Sequence[Row], published: Published, baseline: str, title: str, command: str) -> str:
+def page(rows: Sequence[Row], published: Published, baseline: str | None, title: str, command: str) -> str:
     """One self-contained page: tables that sort when a heading is clicked, and the planes."""
     loader = PackageLoader("textgan", "")
     environment = Environment(
