@@ -30,7 +30,8 @@ from textgan import command_line, registry
 from textgan.checkpoint import write_atomically
 from textgan.command_line import flags_of
 from textgan.config import TrainCommand, defaults, train_command
-from textgan.data.spec import LabelledSpec, TextSpec
+from textgan.data.spec import TextSpec
+from textgan.domains import DOMAINS
 from textgan.game import Move
 from textgan.jobs import Job, check_done, parts_of, play, put
 from textgan.leaderboard import as_json, beside, collect, from_json
@@ -184,7 +185,8 @@ def set_budget(options: dict[str, Any], command: Command, name: str, likelihood:
         config = _config(entry, options)
     pretraining = getattr(config, "pretraining", None)
     pretrains = pretraining is not None and pretraining.epochs > 0
-    starts_from_baseline = pretrains and getattr(config, "generator", None) == likelihood.generator
+    is_alike = entry.game.data == registry.find(BASELINE).game.data  # one that knows categories has other weights
+    starts_from_baseline = pretrains and is_alike and getattr(config, "generator", None) == likelihood.generator
     if pretrains:
         epochs = 0 if starts_from_baseline else command.mle_epochs
         game["pretraining"] = {**game.get("pretraining", {}), "epochs": epochs}
@@ -192,15 +194,19 @@ def set_budget(options: dict[str, Any], command: Command, name: str, likelihood:
     if not pretrains:  # all of its learning is the game
         updates += command.mle_epochs * math.ceil(command.sentences / config.batch_size)
     rounds = "rounds" if hasattr(config, "rounds") else "epochs"
-    game[rounds] = max(1, round(updates / updates_a_round(entry, config)))
+    game[rounds] = max(1, round(updates / updates_a_round(entry, config, spec_of(entry, options))))
     return starts_from_baseline
 
 
-def updates_a_round(entry: registry.Entry, config: Any) -> int:
-    """Optimiser steps of the generator in a round of the game's last stage."""
-    spec: TextSpec = TextSpec(vocab_size=50, length=20, train_size=10_000)
+def spec_of(entry: registry.Entry, options: dict[str, Any]) -> Any:
+    """What the game is told of a corpus. Categories are the corpus's own, as a game may be about one of them."""
     if entry.game.data == "labelled":
-        spec = LabelledSpec(vocab_size=50, length=20, train_size=10_000, categories=("a", "b"))
+        return DOMAINS[entry.game.data].open(train_command(entry, options, entry.name)).spec
+    return TextSpec(vocab_size=50, length=20, train_size=10_000)
+
+
+def updates_a_round(entry: registry.Entry, config: Any, spec: TextSpec) -> int:
+    """Optimiser steps of the generator in a round of the game's last stage."""
     game = entry.game(config, spec)
     generators = [module for child, module in game.named_children() if child.startswith("generator")]
     own = {id(parameter) for module in generators for parameter in module.parameters()}

@@ -17,7 +17,7 @@ COLUMNS = (
     "gain in kl-model-oracle", "bleu-2", "bleu-3", "bleu-4", "bleu-5", "self-bleu-2", "self-bleu-3", "self-bleu-4",
     "self-bleu-5", "distinct-2", "unique", "novelty", "repetition", "reverse-ppl", "forward-ppl", "mae", "psnr", "ssim",
     "frechet-distance", "mmd-rbf", "mmd-cubic", "wasserstein-distance", "mauve", "1nn-accuracy", "precision", "recall",
-    "density", "coverage", "inception-score", "mode-score", "modes-covered", "category-accuracy",
+    "density", "coverage", "inception-score", "mode-score", "modes-covered", "code-match", "category-accuracy",
     "caption-accuracy-bold", "caption-accuracy-tall", "caption-accuracy-wide", "marginal-distance",
     "autocorrelation-error", "volatility-error", "kurtosis",
 )  # fmt: skip

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -131,6 +132,29 @@ def test_the_end_of_a_stage_has_test_scores_and_sheets(evaluation: ImageEvaluati
     ]
     assert set(records[2]["scores"]) >= FEATURES | FINAL
     assert Image.open(io.BytesIO(records[5]["picture"])).size == (3 * 50 + 2, 2 * 50 + 2)
+
+
+class Sorted(Album):
+    """An album that finds a category in each image: the digit, counted from 3 on; or none."""
+
+    def __init__(self, corpus: ImageCorpus, look: Callable[[Tensor], tuple[object, np.ndarray]] | None) -> None:
+        super().__init__(corpus)
+        self.look = look
+
+    def codes_of(self, images: Tensor) -> Tensor:
+        if self.look is None:
+            return torch.zeros(len(images), dtype=torch.int64)
+        return (torch.from_numpy(self.look(images)[1].argmax(1)) + 3) % 10
+
+
+def test_categories_that_a_game_finds_are_matched_with_those_of_real_and_of_generated_images(
+    evaluation: ImageEvaluation, corpus: ImageCorpus
+) -> None:
+    scores = evaluation.test_scores(Sorted(corpus, evaluation.look))
+    assert (scores["code-match"].value, scores["code-match-fake"].value) == (1, 1)
+    blind = evaluation.test_scores(Sorted(corpus, None))
+    assert 0.05 < blind["code-match"].value < 0.2
+    assert "code-match" not in evaluation.test_scores(Album(corpus))
 
 
 def test_the_watch_has_the_scale_of_real_images(evaluation: ImageEvaluation) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
 import pytest
 
 from textgan.errors import UserError
-from textgan.metrics.classes import category_accuracy, class_scores, inception_score, mode_score
+from textgan.metrics.classes import category_accuracy, class_scores, code_match, inception_score, mode_score
 
 
 def sure(*classes: int, of: int = 4) -> np.ndarray:
@@ -76,3 +77,20 @@ def test_accuracy_of_all_and_of_each_category() -> None:
 def test_no_image_is_refused() -> None:
     with pytest.raises(UserError, match=r"inception-score: probabilities have the shape \(0, 3\)"):
         inception_score(np.zeros((0, 3)), "c")
+
+
+def test_codes_are_matched_with_classes_as_well_as_can_be() -> None:
+    generator = np.random.default_rng(0)
+    codes, classes = generator.integers(0, 3, 40), generator.integers(0, 4, 40)
+    best = max(
+        np.mean([match[code] == a_class for code, a_class in zip(codes, classes, strict=True)])
+        for match in itertools.permutations(range(4), 3)
+    )
+    found = code_match(sure(*classes), codes, "code-match", "net")
+    assert found.value == pytest.approx(best)
+    assert found.signature == "code-match|values:3|samples:40|classifier:net|version:1"
+
+
+def test_codes_that_are_classes_by_other_numbers_match_wholly() -> None:
+    classes = np.array([0, 1, 2, 3, 3, 1])
+    assert code_match(sure(*classes), (classes + 1) % 4, "code-match", "net").value == 1

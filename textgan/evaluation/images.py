@@ -18,7 +18,7 @@ from textgan.evaluation.config import Scores, plain
 from textgan.evaluation.image_features import ImageFeatures
 from textgan.game import Game
 from textgan.latents import great_circle
-from textgan.metrics.classes import category_accuracy, class_scores
+from textgan.metrics.classes import category_accuracy, class_scores, code_match
 from textgan.metrics.embedding import (
     density_coverage,
     frechet_distance,
@@ -72,6 +72,13 @@ class HasSheets(Protocol):
     def sheets(self) -> Mapping[str, Tensor]: ...
 
 
+@runtime_checkable
+class ReadsCodes(Protocol):
+    """A game that has found categories by itself, and tells of any image which it is of."""
+
+    def codes_of(self, images: Tensor) -> Tensor: ...
+
+
 class ImageEvaluation:
     """Measures games of images against the held-out splits of a corpus."""
 
@@ -117,7 +124,12 @@ class ImageEvaluation:
     def test_scores(self, game: Game, temperature: float = 1.0, samples: int | None = None) -> Scores:
         """Everything there is, against the test split."""
         drawn, category = self._draw(game, samples or self._config.final_samples)
-        return self._all_scores(drawn, category, "test", final=True)
+        scores = self._all_scores(drawn, category, "test", final=True)
+        if isinstance(game, ReadsCodes) and self._features.knows_categories:
+            real = self._corpus.test.images(self._config.references)
+            for name, images in (("code-match", real), ("code-match-fake", drawn)):
+                scores[name] = code_match(self.look(images)[1], codes_of(game, images), name, self.classifier)
+        return scores
 
     def _draw(self, game: Game, n: int) -> tuple[Float[Tensor, "n ..."], Int[Tensor, " n"]]:
         """Images, and the category that each was asked to be of: each in turn."""
@@ -184,3 +196,9 @@ class ImageEvaluation:
     @cached_property
     def _real_sheet(self) -> Tensor:
         return self._corpus.valid.images(self._config.shown)
+
+
+def codes_of(game: ReadsCodes, images: Tensor) -> Int[np.ndarray, " n"]:
+    """The category that a game has found for each image."""
+    device = next(game.parameters()).device if isinstance(game, torch.nn.Module) else images.device
+    return np.concatenate([game.codes_of(part.to(device)).cpu().numpy() for part in images.split(ROWS)])

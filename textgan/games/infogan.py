@@ -145,7 +145,9 @@ class InfoGAN(ImageGame):
 
     @torch.no_grad()
     def codes_of(self, images: Float[Tensor, "n channels height width"]) -> Int[Tensor, " n"]:
-        """The likeliest value of the first categorical code of each image, by Q."""
+        """The likeliest value of the first categorical code of each image, by Q; 0 where there is no such code."""
+        if not self.config.categorical:
+            return torch.zeros(len(images), dtype=torch.int64, device=images.device)
         with evaluating(self.discriminator):
             return self.discriminator(images)[:, 1 : 1 + self.config.categorical[0]].argmax(1)
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.optimize import linear_sum_assignment
 
 from textgan.errors import UserError
 from textgan.metrics.base import Score, signature
@@ -79,6 +80,23 @@ def category_accuracy(
         if len(of_it):
             found[f"category-accuracy-{name}"] = _score(of_it.mean(), f"category-accuracy-{name}", classifier, of_it)
     return found
+
+
+def code_match(
+    probabilities: Float[np.ndarray, "n classes"], codes: Int[np.ndarray, " n"], metric: str, classifier: str
+) -> Score:
+    """The share of images whose code is that of their class, the values of the code being matched with the classes one
+    to one as well as can be (Chen et al. 2016, section 7.2). Of codes that say nothing it is above 1 / classes.
+
+    Args:
+        codes: a number from 0 up for each image.
+        metric: what the score is called: it is taken of real and of generated images.
+    """
+    p = _checked(probabilities, metric)
+    together = np.zeros((codes.max() + 1, p.shape[1]))
+    np.add.at(together, (codes, p.argmax(1)), 1)
+    matched = together[linear_sum_assignment(together, maximize=True)].sum()
+    return _score(matched / len(p), metric, classifier, p, values=len(together))
 
 
 def _mean_divergence(p: np.ndarray, q: np.ndarray) -> float:
