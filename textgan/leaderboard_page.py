@@ -17,9 +17,9 @@ COLUMNS = (
     "gain in kl-model-oracle", "bleu-2", "bleu-3", "bleu-4", "bleu-5", "self-bleu-2", "self-bleu-3", "self-bleu-4",
     "self-bleu-5", "distinct-2", "unique", "novelty", "repetition", "reverse-ppl", "forward-ppl", "mae", "psnr", "ssim",
     "frechet-distance", "mmd-rbf", "mmd-cubic", "wasserstein-distance", "mauve", "1nn-accuracy", "precision", "recall",
-    "density", "coverage", "inception-score", "mode-score", "modes-covered", "code-match", "category-accuracy",
-    "caption-accuracy-bold", "caption-accuracy-tall", "caption-accuracy-wide", "marginal-distance",
-    "autocorrelation-error", "volatility-error", "kurtosis",
+    "density", "coverage", "inception-score", "mode-score", "modes-covered", "code-match", "precision-at-5",
+    "category-accuracy", "caption-accuracy-bold", "caption-accuracy-tall", "caption-accuracy-wide",
+    "marginal-distance", "autocorrelation-error", "volatility-error", "kurtosis",
 )  # fmt: skip
 """Metrics that have a column, where any row has them, in this order. All others are in the results file."""
 

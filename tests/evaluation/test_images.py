@@ -18,6 +18,7 @@ from textgan.data.images.domains import UnpairedConfig, open_domains
 from textgan.data.images.pairs import PairConfig, open_pairs
 from textgan.data.images.readers import digits
 from textgan.data.images.settings import ImageConfig
+from textgan.data.images.spec import LabelledImages
 from textgan.evaluation import evaluation_of, image_features
 from textgan.evaluation.images import ImageEvaluation, ImageEvaluationConfig
 from textgan.game import Game
@@ -155,6 +156,20 @@ def test_categories_that_a_game_finds_are_matched_with_those_of_real_and_of_gene
     blind = evaluation.test_scores(Sorted(corpus, None))
     assert 0.05 < blind["code-match"].value < 0.2
     assert "code-match" not in evaluation.test_scores(Album(corpus))
+
+
+class Judge(Album):
+    """An album that has a quality: how many of the first three held-out categories are even."""
+
+    def held_out_scores(self, real: LabelledImages) -> dict[str, float]:
+        return {"evenness": (real.category[:3] % 2 == 0).float().sum().item()}
+
+
+def test_a_games_own_scores_are_of_the_test_split(evaluation: ImageEvaluation, corpus: ImageCorpus) -> None:
+    score = evaluation.test_scores(Judge(corpus))["evenness"]
+    test = corpus.test.categories(CONFIG.references)
+    assert score.value == (test[:3] % 2 == 0).sum()
+    assert score.signature == f"evenness|images:{len(test)}|version:1"
 
 
 def test_the_watch_has_the_scale_of_real_images(evaluation: ImageEvaluation) -> None:

@@ -13,11 +13,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from textgan.data.images.corpus import ImageCorpus, LabelledImageSplit
+from textgan.data.images.spec import LabelledImages
 from textgan.errors import check_at_least
 from textgan.evaluation.config import Scores, plain
 from textgan.evaluation.image_features import ImageFeatures
 from textgan.game import Game
 from textgan.latents import great_circle
+from textgan.metrics.base import Score, signature
 from textgan.metrics.classes import category_accuracy, class_scores, code_match
 from textgan.metrics.embedding import (
     density_coverage,
@@ -79,6 +81,13 @@ class ReadsCodes(Protocol):
     def codes_of(self, images: Tensor) -> Tensor: ...
 
 
+@runtime_checkable
+class ScoresItself(Protocol):
+    """A game of categories with a quality of its own, seen on held-out images: numbers by name."""
+
+    def held_out_scores(self, real: LabelledImages) -> Mapping[str, float]: ...
+
+
 class ImageEvaluation:
     """Measures games of images against the held-out splits of a corpus."""
 
@@ -124,11 +133,21 @@ class ImageEvaluation:
     def test_scores(self, game: Game, temperature: float = 1.0, samples: int | None = None) -> Scores:
         """Everything there is, against the test split."""
         drawn, category = self._draw(game, samples or self._config.final_samples)
-        scores = self._all_scores(drawn, category, "test", final=True)
+        return self._all_scores(drawn, category, "test", final=True) | self._of_its_own(game, drawn)
+
+    def _of_its_own(self, game: Game, drawn: Tensor) -> Scores:
+        """What some games can do besides generating, on the test split."""
+        scores: Scores = {}
+        limit, device = self._config.references, next(game.parameters()).device
         if isinstance(game, ReadsCodes) and self._features.knows_categories:
-            real = self._corpus.test.images(self._config.references)
-            for name, images in (("code-match", real), ("code-match-fake", drawn)):
-                scores[name] = code_match(self.look(images)[1], codes_of(game, images), name, self.classifier)
+            for name, images in (("code-match", self._corpus.test.images(limit)), ("code-match-fake", drawn)):
+                codes = np.concatenate([game.codes_of(part.to(device)).cpu().numpy() for part in images.split(ROWS)])
+                scores[name] = code_match(self.look(images)[1], codes, name, self.classifier)
+        if isinstance(game, ScoresItself):
+            split = self._corpus.test
+            image, category = split.take(split.places(limit))
+            for name, value in game.held_out_scores(LabelledImages(image.to(device), category.to(device))).items():
+                scores[name] = Score(value, signature(name, images=len(image)))
         return scores
 
     def _draw(self, game: Game, n: int) -> tuple[Float[Tensor, "n ..."], Int[Tensor, " n"]]:
@@ -196,9 +215,3 @@ class ImageEvaluation:
     @cached_property
     def _real_sheet(self) -> Tensor:
         return self._corpus.valid.images(self._config.shown)
-
-
-def codes_of(game: ReadsCodes, images: Tensor) -> Int[np.ndarray, " n"]:
-    """The category that a game has found for each image."""
-    device = next(game.parameters()).device if isinstance(game, torch.nn.Module) else images.device
-    return np.concatenate([game.codes_of(part.to(device)).cpu().numpy() for part in images.split(ROWS)])

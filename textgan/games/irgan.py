@@ -203,6 +203,10 @@ class IRGAN(Game):
         with evaluating(self.generator):
             return precision_at(k, self.log_retrieval(images.image, images.image), relevant_pairs(images)).item()
 
+    def held_out_scores(self, real: LabelledImages) -> dict[str, float]:
+        """Its precision at `k` on images that it never learns from."""
+        return {f"precision-at-{self.config.k}": self.precision(real, self.config.k)}
+
     def _candidates(self) -> Tensor:
         return self.documents.items[: max(1, self.documents.held)]
 
