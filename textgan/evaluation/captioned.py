@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,13 +18,6 @@ from textgan.trainer import Measurement
 
 SHOWN = 8
 """Captions of a sheet; each has the real image and some that were drawn."""
-
-
-@runtime_checkable
-class DrawsCaptions(Protocol):
-    """A game that draws an image for a caption."""
-
-    def sample(self, n: int, caption: Tensor) -> Tensor: ...
 
 
 class CaptionedEvaluation:

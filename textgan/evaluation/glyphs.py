@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,20 +21,6 @@ from textgan.trainer import Measurement
 OBSERVED = 5
 """Characters of an alphabet that are shown; the others are to be drawn."""
 SHOWN_FONTS = 4
-
-
-@runtime_checkable
-class DrawsGlyphs(Protocol):
-    """A game that draws characters in a style."""
-
-    def sample(self, n: int, source: Tensor, style: Tensor) -> Tensor: ...
-
-
-@runtime_checkable
-class CompletesAlphabets(Protocol):
-    """A game that draws a whole alphabet from some of its characters."""
-
-    def sample(self, n: int, glyphs: Tensor, observed: Tensor) -> Tensor: ...
 
 
 class GlyphEvaluation:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,13 +19,6 @@ from textgan.trainer import Measurement
 
 SHOWN_ROWS = 8
 """Of a sheet: each has a source, what was made of it, and the truth, twice."""
-
-
-@runtime_checkable
-class MakesImages(Protocol):
-    """A game that makes an image of a given one."""
-
-    def sample(self, n: int, source: Tensor) -> Tensor: ...
 
 
 class PairEvaluation:

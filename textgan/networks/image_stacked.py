@@ -102,11 +102,7 @@ class StackedDiscriminator(nn.Module):
     ) -> None:
         super().__init__()
         image = ImageDiscriminator(config, spec)
-        trunks = [
-            nn.Sequential(nn.Linear(a, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, hidden), nn.LeakyReLU(0.2))
-            for a in features
-        ]
-        self.trunks = nn.ModuleList([image.body, *trunks])
+        self.trunks = nn.ModuleList([image.body, *(_trunk(size, hidden) for size in features)])
         sizes = [image.size, *[hidden] * len(features)]
         self.scores = nn.ModuleList([nn.Linear(size, 1, bias=bias) for size in sizes])
         self.guesses = nn.ModuleList([nn.Linear(size, latent) for size in sizes])
