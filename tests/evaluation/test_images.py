@@ -96,6 +96,13 @@ def test_real_images_have_a_floor_and_noise_is_far_from_it(evaluation: ImageEval
     assert real["inception-score"].value > 5
 
 
+def test_training_images_are_the_floor_for_as_many_samples(evaluation: ImageEvaluation, corpus: ImageCorpus) -> None:
+    score = evaluation.controls()["training"]["frechet-distance"]
+    images = corpus.train.images(CONFIG.final_samples)
+    assert score.value == evaluation.scores_of(images, "test")["frechet-distance"].value
+    assert f"|samples:{CONFIG.final_samples}|" in score.signature
+
+
 def test_every_signature_names_the_classifier(evaluation: ImageEvaluation) -> None:
     for name, score in evaluation.controls()["real"].items():
         assert ":cnn64.categories.digits." in score.signature, name

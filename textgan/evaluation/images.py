@@ -101,11 +101,16 @@ class ImageEvaluation:
         self._real: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
     def controls(self) -> dict[str, Scores]:
-        """Scores that frame every table: real held-out images against others (the floor), and grey noise."""
+        """Scores that frame every table: real held-out images and training images against the test split, and noise.
+
+        Distances fall with the number of images. There are often few held-out ones; training images, which a generator
+        may know by heart, are the floor for as many samples.
+        """
         limit = self._config.final_samples
         real = self._corpus.valid.images(limit)
         noise = torch.rand(real.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
-        found = {name: self.scores_of(images, "test") for name, images in (("real", real), ("random", noise))}
+        framed = {"real": real, "training": self._corpus.train.images(limit), "random": noise}
+        found = {name: self.scores_of(images, "test") for name, images in framed.items()}
         if self._labelled:
             found["real"] |= self._accuracy(self._corpus.test.images(limit), self._corpus.test.categories(limit))
         return found
