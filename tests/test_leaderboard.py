@@ -100,6 +100,18 @@ def test_a_folder_without_runs_is_an_error(tmp_path):
         collect(tmp_path, "mle")
 
 
+def test_values_stay_with_their_seeds_where_one_has_no_such_metric():
+    row = Row("c", "s")
+    row.put(3, {"a": 1.0})
+    row.put(1, {"a": 2.0, "b": 5.0})
+    old = Row("c", "s", seeds=[1, 7], values={"a": [9.0, 4.0], "c": [8.0]})
+    (joined,) = beside([row], [old], "mle")
+    assert joined.seeds == [3, 1, 7]
+    assert joined.values["a"] == [1.0, 2.0, 4.0]
+    assert [math.isnan(value) for value in joined.values["b"]] == [True, False, True]
+    assert "c" not in joined.values  # it was of the seed that `row` has itself
+
+
 def test_the_interval_is_students():
     values = [1.0, 2.0, 4.0]
     mean, half = interval(values)
@@ -163,8 +175,8 @@ def test_earlier_results_add_their_systems_and_seeds(results: Path) -> None:
     assert vars(both["news", "good", 1.0]) == vars(earlier[1])
     good, alone = both["oracle", "good", 1.0], next(row for row in rows if row.label == "good")
     assert good.seeds == [0, 1, 2, 7]
-    assert good.values["kl-oracle-model"] == alone.values["kl-oracle-model"]
-    assert good.values["nll-oracle"] == [2.0]  # seed 0 is the folder's own
+    assert good.values["kl-oracle-model"] == pytest.approx([*alone.values["kl-oracle-model"], math.nan], nan_ok=True)
+    assert good.values["nll-oracle"] == pytest.approx([math.nan] * 3 + [2.0], nan_ok=True)  # seed 0 is the folder's own
     assert (good.seconds, good.rollbacks) == ([*alone.seconds, 4.0], [*alone.rollbacks, 1])
     assert as_json(both["oracle", row.system, row.temperature] for row in rows if row is not alone) == as_json(
         row for row in rows if row is not alone

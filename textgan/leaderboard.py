@@ -52,10 +52,16 @@ class Row:
 
     def add(self, seed: int, scores: Mapping[str, Any]) -> None:
         """One more seed's scores."""
-        self.seeds.append(seed)
+        self.put(seed, {name: math.nan if s["value"] is None else s["value"] for name, s in scores.items()})
         for metric, score in scores.items():
-            self.values.setdefault(metric, []).append(float("nan") if score["value"] is None else score["value"])
             self.signatures.setdefault(metric, score["signature"])
+
+    def put(self, seed: int, values: Mapping[str, float]) -> None:
+        """One more seed's values; nan where it has none of a metric that another seed has."""
+        for metric in self.values.keys() | values.keys():
+            known = self.values.setdefault(metric, [math.nan] * len(self.seeds))
+            known.append(values.get(metric, math.nan))
+        self.seeds.append(seed)
 
 
 def collect(folder: Path, baseline: str | None = None) -> list[Row]:
@@ -98,10 +104,10 @@ def beside(rows: Sequence[Row], earlier: Iterable[Row], baseline: str | None = N
     for old in earlier:
         row = known.setdefault((old.corpus, old.system, old.temperature), Row(old.corpus, old.system, old.temperature))
         new = [i for i, seed in enumerate(old.seeds) if seed not in row.seeds]
-        for metric, values in old.values.items():
-            row.values.setdefault(metric, []).extend(values[i] for i in new if i < len(values))
-            row.signatures.setdefault(metric, old.signatures.get(metric, ""))
-        row.seeds += [old.seeds[i] for i in new]
+        for i in new:
+            row.put(old.seeds[i], {metric: values[i] for metric, values in old.values.items() if i < len(values)})
+        for metric, text in old.signatures.items():
+            row.signatures.setdefault(metric, text)
         row.seconds += [old.seconds[i] for i in new if i < len(old.seconds)]
         row.rollbacks += [old.rollbacks[i] for i in new if i < len(old.rollbacks)]
         row.stopped += [reason for reason in old.stopped if new and reason not in row.stopped]
