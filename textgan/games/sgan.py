@@ -39,6 +39,7 @@ from textgan.networks.image_stacked import StackedDiscriminator, StackedEncoder,
 from textgan.networks.modes import evaluating
 from textgan.parts.image_game import ImageGameConfig
 from textgan.parts.labelled_image_game import LabelledImageGame
+from textgan.parts.optimizers import OptimizersConfig
 from textgan.parts.referee import Score
 
 
@@ -52,11 +53,11 @@ class Config(ImageGameConfig):
     """Numbers of each level between image and category, upwards."""
     hidden: int = 128
     """Units of a layer of their generators and discriminators."""
-    latent: int = 32
+    latent: int = 8
     """Random numbers of each level."""
     encoder_rounds: int = 500
     """Rounds in which the encoder learns the categories."""
-    rounds: int = 1500
+    rounds: int = 1000
     """Rounds of each level alone."""
     joint_rounds: int = 1000
     """Rounds of all levels together."""
@@ -64,8 +65,11 @@ class Config(ImageGameConfig):
     """Adam's step size of the encoder."""
     conditional: float = 1.0
     """l_c: weight of the conditional loss, a mean over numbers."""
-    entropy: float = 10.0
-    """l_e: weight of the entropy loss, a mean over numbers."""
+    entropy: float = 1.0
+    """l_e: weight of the entropy loss, a mean over numbers. Ten times as much, of many numbers, is all that small images
+    then say."""
+    optimizers: OptimizersConfig = field(default_factory=lambda: OptimizersConfig(generator=1e-3, discriminator=2e-4))
+    """How both sides of every level learn."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
