@@ -90,6 +90,15 @@ def test_rows_hold_the_last_stage_by_temperature_and_what_it_cost(results):
     assert rows["random"].seeds == [0, 1, 2]
 
 
+def test_why_a_run_stopped_is_told_unless_it_went_on(results):
+    where = {"kind": "event", "step": 9, "stage": "adversarial", "seconds": 1}
+    stop, end = (json.dumps({**where, "message": text}) + "\n" for text in ("stopped by signal 15", "finished"))
+    for seed, events in ((0, stop + end), (1, stop)):
+        file = results / "oracle" / f"bad-{seed}" / "metrics.jsonl"
+        file.write_text(file.read_text() + events)
+    assert next(row for row in collect(results, "mle") if row.label == "bad").stopped == ["stopped by signal 15"]
+
+
 def test_a_run_that_has_not_ended_is_left_out(results):
     (results / "oracle" / "good-1" / "model.safetensors").unlink()
     assert next(row for row in collect(results, "mle") if row.label == "good").seeds == [0, 2]

@@ -83,7 +83,7 @@ def collect(folder: Path, baseline: str | None = None) -> list[Row]:
             row.add(int(seed), scores)
             row.seconds.append(max(r["seconds"] for r in record.records))
             row.rollbacks.append(len(record.rollbacks))
-            row.stopped += [e["message"] for e in record.of("event") if e["message"].startswith("stopped")]
+            row.stopped += [e["message"] for e in record.of("event")[-1:] if e["message"].startswith("stopped")]
         for control in record.of("control"):
             row = rows.setdefault((corpus, control["name"], None), Row(corpus, control["name"], None))
             if int(seed) not in row.seeds:

@@ -66,8 +66,8 @@ class Config(ImageGameConfig):
     conditional: float = 1.0
     """l_c: weight of the conditional loss, a mean over numbers."""
     entropy: float = 1.0
-    """l_e: weight of the entropy loss, a mean over numbers. Ten times as much, of many numbers, is all that small images
-    then say."""
+    """l_e: weight of the entropy loss, a mean over numbers. With the paper's 10 and many numbers, small images say little
+    else."""
     optimizers: OptimizersConfig = field(default_factory=lambda: OptimizersConfig(generator=1e-3, discriminator=2e-4))
     """How both sides of every level learn."""
 
