@@ -66,7 +66,7 @@ class Config(ImageGameConfig):
     conditional: float = 1.0
     """l_c: weight of the conditional loss, a mean over numbers."""
     entropy: float = 1.0
-    """l_e: weight of the entropy loss, a mean over numbers. With the paper's 10 and many numbers, small images say little
+    """l_e: weight of the entropy loss, a mean over numbers. With the paper's 10 small images say little
     else."""
     optimizers: OptimizersConfig = field(default_factory=lambda: OptimizersConfig(generator=1e-3, discriminator=2e-4))
     """How both sides of every level learn."""
