@@ -22,14 +22,12 @@ from pathlib import Path
 from typing import Any
 
 from textgan import command_line, registry
-from textgan.checkpoint import write_atomically
 from textgan.command_line import flags_of
 from textgan.config import TrainCommand, defaults
 from textgan.domains import DOMAINS
 from textgan.errors import UserError
 from textgan.jobs import Job, check_done, parts_of, play, put
-from textgan.leaderboard import as_json, beside, collect, from_json
-from textgan.leaderboard_page import Published, markdown, page
+from textgan.leaderboard_page import Published, publish
 from textgan.resources import project_folder
 
 
@@ -64,14 +62,8 @@ def main(args: list[str]) -> None:
     failed: list[Job] = []
     if not command.table_only:
         failed = play(list(jobs(command)), command.jobs)
-    rows = collect(command.out)
-    for file in command.earlier:
-        rows = beside(rows, from_json(file.read_text(encoding="utf-8")))
     said = f"python scripts/benchmark_images.py {shlex.join(args)}".rstrip()
-    write_atomically(command.out / "results.json", as_json(rows))
-    write_atomically(command.out / "leaderboard.md", f"`{said}`\n\n{markdown(rows, Published({}))}")
-    write_atomically(command.out / "leaderboard.html", page(rows, Published({}), None, "Image GANs", said))
-    print((command.out / "leaderboard.md").read_text(encoding="utf-8"))
+    publish(command.out, command.earlier, Published({}), None, "Image GANs", said)
     check_done(failed)
 
 

@@ -27,15 +27,13 @@ from typing import Any
 import yaml
 
 from textgan import command_line, registry
-from textgan.checkpoint import write_atomically
 from textgan.command_line import flags_of
 from textgan.config import TrainCommand, defaults, train_command
 from textgan.data.spec import TextSpec
 from textgan.domains import DOMAINS
 from textgan.game import Move
 from textgan.jobs import Job, check_done, parts_of, play, put
-from textgan.leaderboard import as_json, beside, collect, from_json
-from textgan.leaderboard_page import Published, markdown, page
+from textgan.leaderboard_page import Published, publish
 from textgan.resources import project_folder
 
 PUBLISHED = Path(__file__).with_name("published.yaml")
@@ -109,15 +107,9 @@ def main(args: list[str]) -> None:
     failed: list[Job] = []
     if not command.table_only:
         failed = play(list(jobs(command)), command.jobs)
-    rows = collect(command.out, BASELINE)
-    for file in command.earlier:
-        rows = beside(rows, from_json(file.read_text(encoding="utf-8")), BASELINE)
     published = Published(yaml.safe_load(PUBLISHED.read_text(encoding="utf-8")))
     said = f"python scripts/benchmark_text.py {shlex.join(args)}"
-    write_atomically(command.out / "results.json", as_json(rows))
-    write_atomically(command.out / "leaderboard.md", f"`{said}`\n\n{markdown(rows, published)}")
-    write_atomically(command.out / "leaderboard.html", page(rows, published, BASELINE, "Text GANs", said))
-    print((command.out / "leaderboard.md").read_text(encoding="utf-8"))
+    publish(command.out, command.earlier, published, BASELINE, "Text GANs", said)
     check_done(failed)
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from textgan.checkpoint import write_atomically
 from textgan.drawing import Line, plane, style
 from textgan.figures import PLANES, Figure
-from textgan.leaderboard import Row, as_text, interval
+from textgan.leaderboard import Row, as_json, as_text, beside, collect, from_json, interval
 
 COLUMNS = (
     "nll-oracle", "nll-test", "kl-oracle-model", "kl-model-oracle", "gain in kl-oracle-model",
@@ -145,6 +147,23 @@ def page(rows: Sequence[Row], published: Published, baseline: str | None, title:
         baseline=baseline,
         signatures=sorted({(name, text) for row in rows for name, text in row.signatures.items()}),
     )
+
+
+def publish(
+    folder: Path, earlier: Iterable[Path], published: Published, baseline: str | None, title: str, command: str
+) -> None:
+    """Make ``results.json``, ``leaderboard.md`` and ``leaderboard.html`` of runs and of `earlier` results files.
+
+    The second is printed too.
+    """
+    rows = collect(folder, baseline)
+    for file in earlier:
+        rows = beside(rows, from_json(file.read_text(encoding="utf-8")), baseline)
+    table = f"`{command}`\n\n{markdown(rows, published)}"
+    write_atomically(folder / "results.json", as_json(rows))
+    write_atomically(folder / "leaderboard.md", table)
+    write_atomically(folder / "leaderboard.html", page(rows, published, baseline, title, command))
+    print(table)
 
 
 def _point(row: Row, x: str, y: str) -> tuple[float, float]:

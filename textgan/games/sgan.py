@@ -12,8 +12,8 @@ h_{i+1} of real images, then all together, given what the generators above make.
 
 Differs from the paper: latents are Gaussian; of the top level, whose condition is the category, fakes have that of the
 real images; what a generator above made is a condition, and not what the conditional loss moves, while the rest of the
-gradient flows through it; in the joint stage one optimiser has all generators, and one all discriminators; sizes are
-for small images.
+gradient flows through it; l_e is 1 by default, not 10; in the joint stage one optimiser has all generators, and one
+all discriminators; sizes are for small images.
 """
 
 from __future__ import annotations
