@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
-import sys
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+from tests.scripts import FOLDER, load_script
 from textgan.config import parse_train_command
 from textgan.errors import UserError
 from textgan.registry import find
 
-FILE = Path(__file__).parent.parent / "scripts" / "benchmark_images.py"
-
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmark_images", FILE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["benchmark_images"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    return load_script("benchmark_images")
 
 
 def jobs_of(script: ModuleType, **changed: Any) -> list[Any]:
@@ -50,7 +40,7 @@ def test_all_jobs_are_commands_that_the_trainer_takes(script: ModuleType) -> Non
 
 def test_on_a_corpus_the_games_with_a_preset_for_it_are_played(script: ModuleType) -> None:
     jobs = jobs_of(script, corpora=("faces",))
-    assert all(f"--preset={FILE.parent.parent}/configs/{job.system}-faces.yaml" in job.flags for job in jobs)
+    assert all(f"--preset={FOLDER.parent}/configs/{job.system}-faces.yaml" in job.flags for job in jobs)
     assert {"dcgan", "vae_gan"} <= {job.system for job in jobs}
     assert "acgan" not in {job.system for job in jobs}
     with pytest.raises(UserError, match="corpora is nowhere; no game has a preset"):

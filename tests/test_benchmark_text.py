@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import signal
 import subprocess
 import sys
@@ -15,18 +14,12 @@ from typing import Any
 
 import pytest
 
-FILE = Path(__file__).parent.parent / "scripts" / "benchmark_text.py"
+from tests.scripts import FOLDER, load_script
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmark_text", FILE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["benchmark_text"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    return load_script("benchmark_text")
 
 
 def run_of(script: ModuleType, system: str, **changed: Any) -> tuple[Any, dict[str, str]]:
@@ -103,7 +96,7 @@ def test_a_signal_stops_the_runs_which_save_themselves_and_may_go_on(script: Mod
             "--jobs",
             "1",
         ]
-        line = [sys.executable, str(FILE), *options, "--mle-epochs", "100000"]
+        line = [sys.executable, str(FOLDER / "benchmark_text.py"), *options, "--mle-epochs", "100000"]
         process = subprocess.Popen(line, stderr=subprocess.DEVNULL)
         folder = Path(out) / "animals" / "mle-0"
         while not (folder / "metrics.jsonl").exists():

@@ -38,6 +38,9 @@ class CollapseConfig:
 class Collapsed(Exception):
     """Training was stopped because rolling back had not helped. The message is the reason."""
 
+    status = 3
+    """Exit status of a command that ends so: there is a model, that of the last good networks."""
+
 
 @dataclass(frozen=True)
 class Limit:

@@ -16,10 +16,8 @@ from typing import Any
 
 import yaml
 
+from textgan.collapse import Collapsed
 from textgan.signals import SignalFlag
-
-COLLAPSED = 3
-"""Exit status of a run that the collapse watch has stopped: it has a model, and a reason."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ def play(todo: Sequence[Job], at_once: int) -> list[Job]:
                     return failed + waiting
                 for process in [process for process in running if process.poll() is not None]:
                     job, started = running.pop(process)
-                    ended = process.returncode in (0, COLLAPSED) and job.is_done
+                    ended = process.returncode in (0, Collapsed.status) and job.is_done
                     failed += [] if ended else [job]
                     done = count - len(waiting) - len(running)
                     outcome = "done" if ended else f"FAILED ({process.returncode})"

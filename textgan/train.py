@@ -26,9 +26,6 @@ for example:
        {PROG} seqgan --corpus my_sentences.txt --run runs/mine --seed 1
        {PROG} seqgan --run runs/mine --resume"""
 
-STOPPED = 3
-"""Exit status of a run that was stopped because it collapsed again and again."""
-
 
 def main(args: list[str]) -> None:
     if "--list" in args:
@@ -64,7 +61,7 @@ def main(args: list[str]) -> None:
         raise
     except Collapsed as stop:
         _say(f"textgan: stopped: {stop}; report: {run.report_file}")
-        sys.exit(STOPPED)
+        sys.exit(stop.status)
     except NonFiniteLoss as error:
         _say(f"textgan: error: {error}; the last checkpoint is good: {run.checkpoints_folder}")
         sys.exit(1)
