@@ -167,7 +167,7 @@ def test_rows_are_controls_and_ends_of_stages(run: Path) -> None:
     rows = final_rows([read_run(run)])
     assert [(row.label, row.note) for row in rows] == [
         ("real, held out", ""),
-        ("random words", ""),
+        ("at random", ""),
         ("pretrain", "step 10"),
         ("adversarial", "step 20, not finished: validation split"),
     ]
@@ -242,7 +242,7 @@ def test_several_runs_share_controls_and_tell_their_differences(run: Path, tmp_p
     rows = final_rows([read_run(run), read_run(other)])
     assert [row.label for row in rows] == [
         "real, held out",
-        "random words",
+        "at random",
         "first: pretrain",
         "first: adversarial",
         "second: pretrain",
@@ -262,7 +262,7 @@ def test_controls_that_differ_are_all_told_with_their_runs(run: Path, tmp_path: 
     assert [(row.label, row.note) for row in controls] == [
         ("real, held out", "first"),
         ("real, held out", "second"),
-        ("random words", ""),
+        ("at random", ""),
     ]
 
 

@@ -8,23 +8,7 @@ from textgan import __version__
 from textgan.domains import DOMAINS
 from textgan.registry import Entry
 from textgan.run import Run
-
-SHOWN = (
-    "consistency",
-    "category-accuracy",
-    "corpus-bleu-2",
-    "bleu-4",
-    "self-bleu-4",
-    "nll-test",
-    "nll-oracle",
-    "kl-oracle-model",
-    "kl-model-oracle",
-    "distinct-2",
-    "unique",
-)
-
-CONTROLS = {"real": "real, held out", "random": "random words"}
-"""Rows that are not the model's."""
+from textgan.run_record import CONTROLS, score_text
 
 
 def model_card(run: Run, entry: Entry) -> str:
@@ -32,16 +16,16 @@ def model_card(run: Run, entry: Entry) -> str:
     config = run.config()
     data = json.loads(run.data_file.read_text(encoding="utf-8"))
     records = run.records()
-    rows = [(CONTROLS.get(r["name"], r["name"]), r["scores"]) for r in records if r["kind"] == "control"]
-    rows += {r["stage"]: (f"after {r['stage']}", r["scores"]) for r in records if r["kind"] == "test"}.values()
-    names = [name for name in SHOWN if any(name in scores for _, scores in rows)]
+    columns = [(CONTROLS.get(r["name"], r["name"]), r["scores"]) for r in records if r["kind"] == "control"]
+    columns += {r["stage"]: (f"after {r['stage']}", r["scores"]) for r in records if r["kind"] == "test"}.values()
+    names = list(dict.fromkeys(name for _, scores in columns for name in scores))
     table = [
-        f"| | {' | '.join(names)} |",
-        f"|---{'|---:' * len(names)}|",
-        *(f"| {title} | {' | '.join(_cell(scores, name) for name in names)} |" for title, scores in rows),
+        f"| | {' | '.join(title for title, _ in columns)} |",
+        f"|---{'|---:' * len(columns)}|",
+        *(f"| {name} | {' | '.join(_cell(scores, name) for _, scores in columns)} |" for name in names),
     ]
     warnings = [f"- step {r['step']}: {r['message']}" for r in records if r["kind"] == "warning" or "rollbacks" in r]
-    last = rows[-1][1] if rows else {}
+    last = columns[-1][1] if columns else {}
     signatures = [f"- {name}: `{last[name]['signature']}`" for name in names if name in last]
     return "\n".join(
         [
@@ -60,7 +44,11 @@ def model_card(run: Run, entry: Entry) -> str:
             "",
             *table,
             "",
+            "<details><summary>Signatures: all that may change a number</summary>",
+            "",
             *signatures,
+            "",
+            "</details>",
             "",
             "## Collapse watch",
             "",
@@ -77,4 +65,5 @@ def model_card(run: Run, entry: Entry) -> str:
 
 
 def _cell(scores: dict[str, dict[str, float]], name: str) -> str:
-    return f"{scores[name]['value']:.3f}" if name in scores else "-"
+    value = scores.get(name, {}).get("value")
+    return "-" if value is None else score_text(value)

@@ -22,10 +22,9 @@ from textgan.drawing import style
 from textgan.errors import UserError
 from textgan.figures import loss_curves, metric_curves, planes, stage_styles
 from textgan.film import film
-from textgan.run_record import Record, RunRecord, read_lines, read_run, scores
+from textgan.run_record import CONTROLS, Record, RunRecord, read_lines, read_run, score_text, scores
 
 PROG = "python -m textgan.report"
-CONTROLS = {"real": "real, held out", "random": "random words"}
 _UNFINISHED = ", not finished: validation split"
 
 
@@ -62,7 +61,7 @@ def build_report(folders: Sequence[Path]) -> str:
     drawn = _families([record["scores"] for run in runs for kind in ("metrics", "test") for record in run.of(kind)])
     loader = PackageLoader("textgan", "")
     page = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    page.filters |= {"score": _score, "duration": _duration, "counted": _counted}
+    page.filters |= {"score": score_text, "duration": _duration, "counted": _counted}
     descriptions = [run.data for run in runs if run.data]
     return page.get_template("report.html.jinja").render(
         title=f"{_each(runs, 'name')} on {_each(runs, 'corpus')}",
@@ -91,8 +90,8 @@ def final_rows(runs: Sequence[RunRecord]) -> list[Row]:
         for record in run.of("control"):
             rows = controls.setdefault(record["name"], [])
             if scores(record) not in [row.scores for row in rows]:
-                name = CONTROLS.get(record["name"]) or record["name"]
-                rows.append(Row(name, run.label, scores(record)))
+                name: str = record["name"]
+                rows.append(Row(CONTROLS.get(name, name), run.label, scores(record)))
     ends = [
         Row(label, f"step {end['step']:,}" + _UNFINISHED * (end["kind"] == "metrics"), scores(end))
         for run, stage, _, label in stage_styles(runs)
@@ -203,11 +202,6 @@ def _flat(config: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 def _signatures(record: Record) -> list[tuple[str, str]]:
     return [(name, score["signature"]) for name, score in record.get("scores", {}).items()]
-
-
-def _score(value: float) -> str:
-    """Three decimals, or three significant digits where these would hide the value."""
-    return f"{value:.3f}" if value == 0 or 0.01 <= abs(value) < 100 else f"{value:.3g}"
 
 
 def _duration(seconds: float) -> str:

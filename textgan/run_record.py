@@ -21,6 +21,9 @@ from textgan.errors import UserError
 
 Record = dict[str, Any]
 
+CONTROLS = {"real": "real, held out", "random": "at random"}
+"""How the controls of a run are called where they are shown; others by their own names."""
+
 
 class Span(NamedTuple):
     """A stage of a run: its first and last step."""
@@ -120,6 +123,11 @@ def read_lines(path: Path) -> list[str]:
 def scores(record: Record) -> dict[str, float]:
     """Measured values by metric."""
     return {name: number(score["value"]) for name, score in record["scores"].items()}
+
+
+def score_text(value: float) -> str:
+    """Three decimals, or three significant digits where these would hide the value."""
+    return f"{value:.3f}" if value == 0 or 0.01 <= abs(value) < 100 else f"{value:.3g}"
 
 
 def pairs(records: Sequence[Record], x: str, y: str) -> list[tuple[float, float]]:
