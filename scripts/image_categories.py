@@ -23,9 +23,9 @@ from textgan.errors import UserError
 from textgan.evaluation.image_features import ImageFeatures
 from textgan.metrics.matching import Match, best_match
 from textgan.model import open_game
+from textgan.processes import choose_device
 from textgan.reproducibility import forked_rng
 from textgan.run import Run
-from textgan.trainer import choose_device
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,10 @@ from textgan.checkpoint import CheckpointStore
 from textgan.collapse import CollapseWatch, Limit
 from textgan.errors import UserError
 from textgan.game import Act, Game, Loss, Move, Place, Stage, walk
+from textgan.processes import choose_device
 from textgan.reproducibility import seed_everything
 from textgan.signals import Interrupted
-from textgan.trainer import Measurement, NonFiniteLoss, Trainer, TrainerConfig, choose_device
+from textgan.trainer import Measurement, NonFiniteLoss, Trainer, TrainerConfig
 
 CPU = TrainerConfig(device="cpu", log_every=1)
 
@@ -67,7 +68,13 @@ def test_the_same_seed_gives_bitwise_equal_weights_and_another_does_not():
 
 
 @pytest.mark.parametrize(
-    "config", [CPU, TrainerConfig(device="cpu", ema=0.9), TrainerConfig(device="cpu", micro_batch=3)]
+    "config",
+    [
+        CPU,
+        TrainerConfig(device="cpu", ema=0.9),
+        TrainerConfig(device="cpu", micro_batch=3),
+        TrainerConfig(device="cpu", shards=2),
+    ],
 )
 def test_a_run_killed_after_any_step_resumes_to_the_same_weights(tmp_path, config):
     config = TrainerConfig(**{**config.__dict__, "checkpoint_every": 0.0})

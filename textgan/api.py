@@ -10,6 +10,7 @@ from textgan import registry
 from textgan.config import train_command
 from textgan.errors import UserError
 from textgan.experiment import play, prepare, run_folder
+from textgan.processes import join
 
 
 def export(run: str | Path, folder: str | Path, adapter: bool) -> Path:
@@ -24,12 +25,15 @@ def train(name: str, options: Mapping[str, Any]) -> Path:
     """See `textgan.train`."""
     entry = registry.find(name)
     command = train_command(entry, options, f"textgan.train({name!r})")
-    parts = prepare(entry, command.settings)
+    trainer = command.trainer
+    processes = join(trainer.device, trainer.devices, trainer.nodes)
+    parts = prepare(entry, command.settings, processes)
     run = run_folder(entry, command, parts)
     try:
         play(entry, parts, run, command.resume)
     except UserError:
-        if not command.resume:
+        if processes.is_first and not command.resume:
             run.discard()
         raise
+    processes.end()
     return run.folder

@@ -12,9 +12,10 @@ from textgan.data.settings import DataConfig
 from textgan.domains import DOMAINS
 from textgan.errors import UserError
 from textgan.evaluation import EvaluationConfig
+from textgan.processes import choose_device
 from textgan.registry import Entry
 from textgan.run import Run
-from textgan.trainer import TrainerConfig, choose_device
+from textgan.trainer import TrainerConfig
 
 GameConfig = TypeVar("GameConfig")
 DataOptions = TypeVar("DataOptions")
@@ -23,6 +24,8 @@ AnySettings = TypeVar("AnySettings", bound="Settings[Any, Any, Any]")
 
 HOUSEKEEPING = {
     "trainer.device",
+    "trainer.devices",
+    "trainer.nodes",
     "trainer.log_every",
     "trainer.checkpoint_every",
     "trainer.keep",

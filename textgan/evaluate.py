@@ -138,7 +138,7 @@ def _embedding_scores(command: EvaluateCommand, samples: list[str], references: 
     from textgan.evaluation.config import EvaluationConfig  # takes seconds to import
     from textgan.evaluation.embedded import Embedded, spread
     from textgan.networks.sentence_encoder import SentenceEncoder
-    from textgan.trainer import choose_device
+    from textgan.processes import choose_device
 
     assert command.encoder is not None
     config = EvaluationConfig(encoder=command.encoder)

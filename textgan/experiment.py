@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -17,15 +18,16 @@ from textgan.config import Settings, TrainCommand, as_mapping, check_resumable
 from textgan.data.batches import Batches
 from textgan.domains import DOMAINS
 from textgan.errors import UserError
-from textgan.evaluation import Corpus, evaluation_of
+from textgan.evaluation import Corpus, Scores, evaluation_of
 from textgan.game import Game
 from textgan.model_card import model_card
+from textgan.processes import Alone, Processes, choose_device
 from textgan.progress import Progress
 from textgan.registry import Entry
 from textgan.report import build_report
 from textgan.reproducibility import seed_everything
 from textgan.run import Run
-from textgan.trainer import Trainer
+from textgan.trainer import Measurement, Trainer
 
 
 @dataclass(frozen=True)
@@ -36,18 +38,27 @@ class Parts:
     """With the data's options as they were resolved."""
     corpus: Corpus
     game: Game
+    processes: Processes
+    """Those that play it. Each has the same parts."""
 
 
-def prepare(entry: Entry, settings: Settings) -> Parts:
-    """Open the data and build the game, seeded."""
+def prepare(entry: Entry, settings: Settings, processes: Processes | None = None) -> Parts:
+    """Open the data, which the first process prepares, and build the game, seeded. Without `processes`, for one."""
     domain = DOMAINS[entry.game.data]
+    processes = processes or Alone(choose_device(settings.trainer.device))
+    if processes.size > 1:
+        processes.from_first(lambda: bool(domain.open(settings)))
     corpus = domain.open(settings)
     seed_everything(settings.seed, settings.deterministic)
     game = entry.game(settings.game, corpus.spec)
     if settings.init is not None:
         start_from(Run.open(Path(settings.init)), game, corpus)
-    trainer = dataclasses.replace(settings.trainer, best=settings.trainer.best or domain.best)
-    return Parts(dataclasses.replace(settings, data=corpus.config, trainer=trainer), corpus, game)
+    trainer = dataclasses.replace(
+        settings.trainer,
+        best=settings.trainer.best or domain.best,
+        shards=settings.trainer.shards or processes.size,
+    )
+    return Parts(dataclasses.replace(settings, data=corpus.config, trainer=trainer), corpus, game, processes)
 
 
 def start_from(run: Run, game: Game, corpus: Corpus) -> None:
@@ -85,6 +96,10 @@ def run_folder(entry: Entry, command: TrainCommand, parts: Parts) -> Run:
     Raises:
         UserError: the folder is taken, is not a run, or was begun with other options.
     """
+    return parts.processes.from_first(lambda: _run_folder(entry, command, parts))
+
+
+def _run_folder(entry: Entry, command: TrainCommand, parts: Parts) -> Run:
     if command.resume:
         assert command.run is not None  # or the command would not have been parsed
         run = Run.open(command.run)
@@ -107,39 +122,46 @@ def play(entry: Entry, parts: Parts, run: Run, resume: bool = False) -> None:
         Collapsed: see `Trainer.play`; the last good networks are the run's model. A run that was stopped so before is
             stopped again, for the same reason.
     """
-    settings, corpus = parts.settings, parts.corpus
-    if not (resume and run.data_file.exists()):
+    settings, corpus, processes = parts.settings, parts.corpus, parts.processes
+    if processes.is_first and not (resume and run.data_file.exists()):
         _write_beginning(entry, parts, run)
-    evaluation = evaluation_of(corpus, settings.evaluation)
-    writer = _Writer(run, settings.tensorboard)
+    evaluation = evaluation_of(corpus, settings.evaluation) if processes.is_first else None
+    writer = _Writer(run, settings.tensorboard) if processes.is_first else None
     trainer = Trainer(
         parts.game,
         Batches(corpus.train, settings.seed),
         settings.trainer,
         CheckpointStore(run.checkpoints_folder, settings.trainer.keep),
-        writer.write,
-        evaluation.measure,
-        CollapseWatch(evaluation.watched()),
+        writer.write if writer else lambda record: None,
+        evaluation.measure if evaluation else _left_to_the_first,
+        CollapseWatch(processes.from_first(lambda: evaluation.watched() if evaluation else {})),
+        processes,
     )
     try:
-        if resume and trainer.resume():
-            run.forget_after(trainer.step)
-            writer.event(f"resumed at step {trainer.step}", trainer.step, trainer.seconds)
-        else:
-            run.forget_after(-1)  # of a run that was killed before its first checkpoint
-            for name, scores in evaluation.controls().items():
-                plain = {metric: score.as_dict() for metric, score in scores.items()}
-                writer.write({"kind": "control", "name": name, "scores": plain} | _BEGINNING)
-        with Progress(trainer.steps, trainer.step) as progress:
+        resumed = resume and trainer.resume()
+        if writer and evaluation:
+            run.forget_after(trainer.step if resumed else -1)  # -1: of a run killed before its first checkpoint
+            if resumed:
+                writer.event(f"resumed at step {trainer.step}", trainer.step, trainer.seconds)
+            else:
+                writer.controls(evaluation.controls())
+        with Progress(trainer.steps, trainer.step, shown=processes.is_first) as progress:
             trainer.play(progress)
     except Collapsed:
-        _write_end(entry, run, trainer)
+        _write_end(entry, run, trainer, processes)
         raise
-    writer.event("finished", trainer.step, trainer.seconds)
-    _write_end(entry, run, trainer)
+    if writer:
+        writer.event("finished", trainer.step, trainer.seconds)
+    _write_end(entry, run, trainer, processes)
 
 
-def _write_end(entry: Entry, run: Run, trainer: Trainer) -> None:
+def _left_to_the_first(game: Game, ends_stage: bool) -> Measurement:
+    raise AssertionError("only the first process measures")
+
+
+def _write_end(entry: Entry, run: Run, trainer: Trainer, processes: Processes) -> None:
+    if not processes.is_first:
+        return
     with trainer.averaged():
         run.write_model(trainer.game.state_dict())
     write_atomically(run.report_file, build_report([run.folder]))
@@ -185,6 +207,11 @@ class _Writer:
         if self._board is not None:
             for name, value in _scalars(record).items():
                 self._board.add_scalar(name, value, record["step"])
+
+    def controls(self, measured: Mapping[str, Scores]) -> None:
+        for name, scores in measured.items():
+            plain = {metric: score.as_dict() for metric, score in scores.items()}
+            self.write({"kind": "control", "name": name, "scores": plain} | _BEGINNING)
 
     def event(self, message: str, step: int, seconds: float) -> None:
         self.write({"kind": "event", "message": message, **_BEGINNING, "step": step, "seconds": round(seconds, 3)})

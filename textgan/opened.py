@@ -17,8 +17,8 @@ from textgan.config import Settings, from_mapping
 from textgan.domains import DOMAINS
 from textgan.errors import UserError
 from textgan.game import Game
+from textgan.processes import choose_device
 from textgan.run import Run
-from textgan.trainer import choose_device
 
 
 class Opened(NamedTuple):

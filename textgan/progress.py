@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from collections.abc import Mapping
@@ -14,10 +15,11 @@ class Progress:
     """Counts steps from `done` to `total` and shows where play stands.
 
     On a terminal this is a bar with the time left; elsewhere (a file, a CI log) a line every `line_seconds` seconds.
+    What is not `shown` says nothing at all.
     """
 
-    def __init__(self, total: int, done: int = 0, line_seconds: float = 10.0) -> None:
-        self._out = sys.stderr
+    def __init__(self, total: int, done: int = 0, line_seconds: float = 10.0, shown: bool = True) -> None:
+        self._out = sys.stderr if shown else io.StringIO()
         self._total, self._done = total, done
         self._line_seconds = line_seconds
         self._started = self._last_line = time.monotonic()

@@ -7,11 +7,13 @@ import sys
 
 from textgan import command_line, registry
 from textgan.collapse import Collapsed
-from textgan.config import parse_train_command
+from textgan.config import TrainCommand, parse_train_command
 from textgan.data.cache import temporary_cache
 from textgan.errors import UserError
 from textgan.experiment import play, prepare, run_folder
 from textgan.plan import plan_lines
+from textgan.processes import Processes, is_loss_of_peer, join
+from textgan.registry import Entry
 from textgan.signals import Interrupted
 from textgan.trainer import NonFiniteLoss
 
@@ -45,27 +47,52 @@ def main(args: list[str]) -> None:
             for line in plan_lines(prepare(entry, command.settings)):
                 print(line, flush=True)
         return
-    parts = prepare(entry, command.settings)
+    trainer = command.trainer
+    processes = join(trainer.device, trainer.devices, trainer.nodes)
+    try:
+        status = _train(entry, command, processes)
+    except UserError:
+        if processes.is_first:
+            raise
+        status = command_line.USER_ERROR
+    except RuntimeError as error:
+        if processes.size == 1 or not is_loss_of_peer(error):
+            raise
+        who = f"process {processes.rank + 1} of {processes.size}"
+        _say(f"textgan: error: {who} has lost another; --resume goes on from the last checkpoint")
+        sys.exit(1)
+    processes.end()
+    sys.exit(status)
+
+
+def _train(entry: Entry, command: TrainCommand, processes: Processes) -> int:
+    """The exit status of the run, which has said how it ended."""
+    say = _say if processes.is_first else _nothing
+    parts = prepare(entry, command.settings, processes)
     run = run_folder(entry, command, parts)
-    _say(f"{entry.name} on {parts.corpus.name}, in {run.folder}")
+    say(f"{entry.name} on {parts.corpus.name}, in {run.folder}")
     for line in parts.corpus.report.lines():
-        _say(f"  {line}")
+        say(f"  {line}")
     try:
         play(entry, parts, run, command.resume)
     except Interrupted as stop:
-        _say(f"{stop}; go on with: {PROG} {name} --run {shlex.quote(str(run.folder))} --resume")
-        sys.exit(stop.status)
+        say(f"{stop}; go on with: {PROG} {entry.name} --run {shlex.quote(str(run.folder))} --resume")
+        return stop.status
     except UserError:
-        if not command.resume:
+        if processes.is_first and not command.resume:
             run.discard()
         raise
     except Collapsed as stop:
-        _say(f"textgan: stopped: {stop}; report: {run.report_file}")
-        sys.exit(stop.status)
+        say(f"textgan: stopped: {stop}; report: {run.report_file}")
+        return stop.status
     except NonFiniteLoss as error:
-        _say(f"textgan: error: {error}; the last checkpoint is good: {run.checkpoints_folder}")
-        sys.exit(1)
-    _say(f"done: {run.report_file}")
+        say(f"textgan: error: {error}; the last checkpoint is good: {run.checkpoints_folder}")
+        return 1
+    say(f"done: {run.report_file}")
+    return 0
+
+
+def _nothing(line: str) -> None: ...
 
 
 def _say(line: str) -> None:

@@ -1,7 +1,7 @@
 """Plays any game. Nothing in here has to do with text, with images or with any one GAN.
 
-For each move: everybody but the mover is frozen; the loss is computed (autocast if asked, in micro-batches if
-asked); one backward pass of the sum of its terms; the gradient is clipped; one optimiser step; running averages;
+For each move: everybody but the mover is frozen; the loss is computed (autocast if asked, in shards and micro-batches
+if asked); one backward pass of the sum of its terms; the gradient is clipped; one optimiser step; running averages;
 `Move.after`; the log. Between steps: checkpoints, signals, and at the end of rounds measurements, which draw from a
 forked random number generator and so never change training, unless they say that the game has collapsed.
 """
@@ -10,23 +10,22 @@ from __future__ import annotations
 
 import math
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from operator import itemgetter
+from functools import partial
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves, tree_map_only
 
 from textgan.averages import LossAverages, WeightAverages
 from textgan.checkpoint import CheckpointStore
 from textgan.collapse import CollapseConfig, Collapsed, CollapseWatch
 from textgan.errors import UserError, check_at_least, check_share
 from textgan.game import Act, Game, Move, Place, Turn, walk
-from textgan.precision import bfloat16
+from textgan.gradients import Gradients
+from textgan.processes import Alone, Processes, choose_device
 from textgan.progress import Progress
 from textgan.recovery import Learned, Recovery
 from textgan.reproducibility import forked_rng, restore_rng, rng_state
@@ -44,6 +43,13 @@ class TrainerConfig:
     """Where to train: auto (CUDA if there is one, else the CPU), cpu, cuda, cuda:1, ..."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16: networks run under bfloat16 autocast; weights, optimisers and gradient penalties stay float32."""
+    devices: int = 1
+    """Processes on each machine, a device each; torchrun says it itself. A batch is that of all processes together."""
+    nodes: int = 1
+    """Machines. On each of several the command is started by torchrun or a scheduler."""
+    shards: int | None = None
+    """Equal parts of a batch with random numbers of their own: a run has the same course on every number of processes
+    that divides it. None: as many as there are processes."""
     micro_batch: int | None = None
     """Examples a backward pass; a larger batch is split and its gradients are added up. None: never split."""
     ema: float = 0.0
@@ -64,6 +70,7 @@ class TrainerConfig:
 
     def __post_init__(self) -> None:
         check_at_least(1, "trainer", self, "evaluations", "log_every", "keep", "micro_batch")
+        check_at_least(1, "trainer", self, "devices", "nodes", "shards")
         check_at_least(0, "trainer", self, "checkpoint_every")
         check_share("trainer", self, "ema")
 
@@ -95,6 +102,10 @@ class Trainer:
         log: takes each record (a JSON-able mapping) as it comes to be.
         measure: ``(game, at the end of a stage?) -> Measurement``; called with the game in eval mode.
         watch: tells a collapse from the measured values.
+        processes: those that play together, each with a trainer of its own. The first one measures, logs and saves.
+
+    Raises:
+        UserError: the processes do not divide the shards, or these the batch.
     """
 
     def __init__(
@@ -106,9 +117,12 @@ class Trainer:
         log: Callable[[dict[str, Any]], None] = lambda record: None,
         measure: Callable[[Game, bool], Measurement] | None = None,
         watch: CollapseWatch | None = None,
+        processes: Processes | None = None,
     ) -> None:
-        self.device = choose_device(config.device)
+        self._processes = processes or Alone(choose_device(config.device))
+        self.device = self._processes.device
         self.game = game.to(self.device)
+        self._gradients = Gradients(self.game, self._processes, config.shards, config.micro_batch, config.precision)
         self.stages = game.stages()
         self.optimizers = game.optimizers()
         self.place = Place()
@@ -162,15 +176,16 @@ class Trainer:
                 self.place = following or Place(stage=len(self.stages))
                 is_best = ends_round and self._look(place, ends_stage)
                 due = time.monotonic() - last_checkpoint >= self._config.checkpoint_every
-                if ends_stage or is_best or due or signals.received or self._recovery.reason:
+                signal, is_due = divmod(self._processes.largest(2 * (signals.received or 0) + due), 2)
+                if ends_stage or is_best or is_due or signal or self._recovery.reason:
                     self._flush_losses(place)
                     self._save(is_best)
                     last_checkpoint = time.monotonic()
                 if self._recovery.reason:
                     raise Collapsed(self._recovery.reason)
-                if signals.received:
-                    self._event(place, f"stopped by signal {signals.received}")
-                    raise Interrupted(signals.received)
+                if signal:
+                    self._event(place, f"stopped by signal {signal}")
+                    raise Interrupted(signal)
                 place = following
             if self._config.final == "best":
                 self._return_to_best()
@@ -195,6 +210,7 @@ class Trainer:
         self.place = Place(*state["place"])
         self.seconds = state["seconds"]
         self._best = state["best"]
+        self._gradients.seed = state["seed"]
         self._batches.load_state_dict(state["batches"])
         if self._watch:
             self._watch.load_state_dict(state["watch"])
@@ -214,10 +230,17 @@ class Trainer:
         move = stage.moves[place.move]
         turn = Turn(stage.name, place.round, place.round / stage.rounds)
         if isinstance(move, Act):
+            self._gradients.seed_whole(self._moment)
             with torch.no_grad(), self._averages.followed():
                 move.do(turn)
+                self._processes.as_first([*self.game.parameters(), *self.game.buffers()])
         else:
             self._update(move, turn)
+
+    @property
+    def _moment(self) -> tuple[int, int]:
+        """What, with the seed, tells the random numbers of a step in shards from those of others."""
+        return self._recovery.rollbacks, self.step
 
     def _update(self, move: Move, turn: Turn) -> None:
         mover = self._players[move.player]
@@ -226,14 +249,7 @@ class Trainer:
             parameter.requires_grad_(True)
         optimizer = self.optimizers[move.player]
         optimizer.zero_grad(set_to_none=True)
-        values: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.device))
-        batch = _to(self._batches.next(self.game.batch_size), self.device)
-        for part, share in _split(batch, self._config.micro_batch):
-            with bfloat16(self.device, self._config.precision == "bf16"):
-                loss = move.loss(part, turn)
-            (share * torch.stack([term.float() for term in loss.terms.values()]).sum()).backward()
-            for name, value in {**loss.terms, **loss.info}.items():
-                values[name] = values[name] + share * value.detach().float()
+        values = self._gradients.leave(move.loss, self._batches.next(self.game.batch_size), turn, mover, self._moment)
         values["gradient_norm"] = norm = nn.utils.get_total_norm([p.grad for p in mover if p.grad is not None])
         if move.clip is not None:
             nn.utils.clip_grads_with_norm_(mover, move.clip, norm)
@@ -244,6 +260,7 @@ class Trainer:
         optimizer.step()
         self._averages.update(move.player)
         if move.after is not None:
+            self._gradients.seed_whole(self._moment)
             with torch.no_grad():
                 move.after()
         self._losses.add(move.player, values)
@@ -314,6 +331,9 @@ class Trainer:
 
     def _measured(self, place: Place, ends_stage: bool) -> dict[str, float]:
         """The values of a measurement, which is logged."""
+        return self._processes.from_first(partial(self._measured_here, place, ends_stage))
+
+    def _measured_here(self, place: Place, ends_stage: bool) -> dict[str, float]:
         assert self._measure is not None
         self.game.eval()
         with forked_rng(MEASURING_SEED), self.averaged(), torch.no_grad():
@@ -325,7 +345,7 @@ class Trainer:
 
     def _return_to_best(self) -> None:
         """What was best becomes what the run ends with, and its last scores are of it."""
-        best = self._checkpoints.best if self._checkpoints else None
+        best = self._processes.from_first(lambda: self._checkpoints.best if self._checkpoints else None)
         if best is None or best["step"] == self.step:
             return
         assert self._checkpoints is not None
@@ -336,7 +356,8 @@ class Trainer:
         self._measured(end, ends_stage=True)
 
     def _save(self, is_best: bool) -> None:
-        if self._checkpoints is None:
+        self._processes.require_same(list(self.game.parameters()))
+        if self._checkpoints is None or not self._processes.is_first:
             return
         state = {
             **self._learned.state_dict(),
@@ -347,11 +368,14 @@ class Trainer:
             "watch": self._watch.state_dict() if self._watch else None,
             "recovery": self._recovery.state_dict(self.step),
             "rng": rng_state(),
+            "seed": self._gradients.seed,
         }
         best = {"metric": self._config.best, "value": self._best} if is_best else None
         self._checkpoints.save(self.step, state, best)
 
     def _record(self, place: Place, **what: Any) -> None:
+        if not self._processes.is_first:
+            return
         where = {"step": self.step, "stage": self.stages[place.stage].name, "round": place.round}
         self._log({**what, **where, "seconds": round(self.seconds, 3)})
 
@@ -362,35 +386,3 @@ class Trainer:
         stage, rollbacks = self.stages[place.stage], self._recovery.rollbacks
         rolled_back = f", {rollbacks} rollback{'s' * (rollbacks > 1)}" if rollbacks else ""
         return f"{stage.name} {place.round + 1}/{stage.rounds}{rolled_back}"
-
-
-def choose_device(name: str) -> torch.device:
-    """`name` as a torch device; "auto" is CUDA where there is one.
-
-    Raises:
-        UserError: no such device here.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = None
-    if device is None or device.type not in ("cpu", "cuda"):
-        raise UserError(f"device is {name!r}; it must be auto, cpu, cuda or cuda:N")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(f"device is {name!r}; the number of CUDA devices here is {torch.cuda.device_count()}")
-    return device
-
-
-def _to(batch: Any, device: torch.device) -> Any:
-    return tree_map_only(Tensor, lambda tensor: tensor.to(device, non_blocking=True), batch)
-
-
-def _split(batch: Any, size: int | None) -> Iterator[tuple[Any, float]]:
-    """`batch` in parts of at most `size` examples, each with its share of the whole."""
-    n = len(tree_leaves(batch)[0])
-    size = size or n
-    for start in range(0, n, size):
-        part = tree_map_only(Tensor, itemgetter(slice(start, start + size)), batch)
-        yield part, min(size, n - start) / n

@@ -6,9 +6,12 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import pytest
 
 import textgan
 
@@ -46,3 +49,13 @@ def start(*args: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=-1
     )
+
+
+def wait_for_step(process: subprocess.Popen[str], run: Path, step: int) -> None:
+    """Returns when the run has logged `step`."""
+    log = run / "metrics.jsonl"
+    while process.poll() is None:
+        if log.exists() and any(f'"step": {n},' in log.read_text() for n in range(step, step + 5)):
+            return
+        time.sleep(0.005)
+    pytest.fail(f"the run ended before step {step}: {process.communicate()[1]}")

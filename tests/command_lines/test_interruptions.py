@@ -5,24 +5,13 @@ from __future__ import annotations
 import random
 import shlex
 import signal
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.command_lines.calls import Call, records, start
-
-
-def wait_for_step(process: subprocess.Popen[str], run: Path, step: int) -> None:
-    """Returns when the run has logged `step`."""
-    log = run / "metrics.jsonl"
-    while process.poll() is None:
-        if log.exists() and any(f'"step": {n},' in log.read_text() for n in range(step, step + 5)):
-            return
-        time.sleep(0.005)
-    pytest.fail(f"the run ended before step {step}: {process.communicate()[1]}")
+from tests.command_lines.calls import Call, records, start, wait_for_step
 
 
 def assert_same_end(run: Path, undisturbed: Path) -> None:

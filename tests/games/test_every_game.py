@@ -78,7 +78,7 @@ every_game = pytest.mark.parametrize("name", registry.names())
 Spec = TextSpec | ImageSpec | SeriesSpec
 
 
-def _first_spec(name: str) -> Spec:
+def first_spec(name: str) -> Spec:
     return next(iter(_specs(name).values()))
 
 
@@ -163,7 +163,7 @@ def _waves(spec: SeriesSpec) -> SeriesSplit:
     return SeriesSplit(waves + 0.1 * torch.randn(waves.shape, generator=generator))
 
 
-def _split(spec: Spec, data: str) -> OracleSplit | Stories | Labelled | Images | SeriesSplit:
+def batches_of(spec: Spec, data: str) -> OracleSplit | Stories | Labelled | Images | SeriesSplit:
     if isinstance(spec, SeriesSpec):
         return _waves(spec)
     if isinstance(spec, ImageSpec):
@@ -215,7 +215,7 @@ def _trainer(
     entry = registry.find(name)
     seed_everything(seed)
     game = entry.game(entry.tiny, spec)
-    batches = Batches(_split(spec, entry.game.data), seed)
+    batches = Batches(batches_of(spec, entry.game.data), seed)
     return Trainer(game, batches, config, store)
 
 
@@ -281,7 +281,7 @@ class _Killed(Exception):
 
 @every_game
 def test_a_run_killed_inside_any_stage_resumes_to_the_same_weights(name, tmp_path):
-    spec = _first_spec(name)
+    spec = first_spec(name)
     whole = _trainer(name, spec)
     whole.play()
     ends = [sum(stage.steps for stage in whole.stages[: k + 1]) for k in range(len(whole.stages))]
@@ -302,7 +302,7 @@ def test_a_run_killed_inside_any_stage_resumes_to_the_same_weights(name, tmp_pat
                 trainer.play()
         resumed = _trainer(name, spec, store, seed=123)
         # The batches' order depends on the run's seed, which a resumed run has from its config.
-        resumed._batches = Batches(_split(spec, resumed.game.data), 0)
+        resumed._batches = Batches(batches_of(spec, resumed.game.data), 0)
         assert resumed.resume()
         resumed.play()
         assert_bitwise_equal(weights(whole.game), weights(resumed.game))
@@ -394,7 +394,7 @@ def test_the_likelihood_is_that_of_what_is_sampled(name, spec, temperature):
 
 @every_game
 def test_the_plan_is_made_of_players_that_have_optimisers(name):
-    trainer = _trainer(name, _first_spec(name))
+    trainer = _trainer(name, first_spec(name))
     moves = [move for stage in trainer.stages for move in stage.moves if isinstance(move, Move)]
     assert {move.player for move in moves} == set(trainer.optimizers)
     assert all(math.isfinite(move.times) and move.times > 0 for move in moves)

@@ -31,7 +31,8 @@ from textgan.metrics.embedding import (
 from textgan.metrics.spread import spread
 from textgan.metrics.transport import wasserstein_distance
 from textgan.pictures import grid, png
-from textgan.trainer import Measurement, choose_device
+from textgan.processes import choose_device
+from textgan.trainer import Measurement
 
 LEAST = 6
 """Coverage looks at an image's five nearest others."""

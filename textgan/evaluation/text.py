@@ -38,7 +38,8 @@ from textgan.metrics import (
     text_scores,
 )
 from textgan.networks.sentence_encoder import SentenceEncoder
-from textgan.trainer import Measurement, choose_device
+from textgan.processes import choose_device
+from textgan.trainer import Measurement
 
 ROWS = 256
 """Sentences whose log-probabilities are computed at once: bounds memory."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from textgan.shards import Store, current
 
 
-class Experience(nn.Module):
+class Experience(Store):
     """Named tensors with a row a prompt; all are replaced at once. Every one is a buffer, so a checkpoint holds it.
 
     Args:
@@ -43,7 +45,7 @@ class Experience(nn.Module):
             self.get_buffer(name)[:count] = values
         self._count.fill_(count)
         self._place.zero_()
-        self._left.fill_(passes * math.ceil(count / part))
+        self._left.fill_(passes * math.ceil(count / (part * current().count)))
 
     def take(self, part: int) -> dict[str, Tensor]:
         """The next rows by name, for an update of those that `fill` has announced."""
@@ -54,6 +56,7 @@ class Experience(nn.Module):
         """The next rows by name, round and round: at most `part` and all there are."""
         count = int(self._count)
         part = min(part, count)
-        places = (self._place + torch.arange(part, device=self._place.device)) % count
-        self._place += part
+        shard = current()
+        places = (self._place + shard.index * part + torch.arange(part, device=self._place.device)) % count
+        self._place += shard.count * part
         return {name: self.get_buffer(name)[places] for name in self._names}

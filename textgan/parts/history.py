@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
+
+from textgan.shards import Store
 
 
-class History(nn.Module):
+class History(Store):
     """Holds `size` images. What is in it and how much is a buffer, so a checkpoint of the game holds them.
 
     Shrivastava et al. 2017, section 2.3; Zhu et al. 2017, section 4.

@@ -7,9 +7,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from textgan.data.images.spec import ImageSpec, LabelledImages
+from textgan.shards import Store
 
 
-class LabelledPool(nn.Module):
+class LabelledPool(Store):
     """The first `size` images of each category that come by, and no others, with their labels.
 
     Its contents are buffers, so a checkpoint of the game holds them.

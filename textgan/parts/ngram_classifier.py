@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from scipy.sparse import csr_matrix
-from torch import Tensor, nn
+from torch import Tensor
 
 from textgan.data.spec import TextSpec
 from textgan.errors import check_at_least, check_fields
 from textgan.parts.pools import Pool
+from textgan.shards import Store
 
 MIXER = np.uint64(0x9E3779B97F4A7C15)
 """2^64 over the golden ratio, odd: multiplicative hashing (Knuth, volume 3, section 6.4)."""
@@ -40,7 +41,7 @@ class ClassifierConfig:
         check_fields(group, self, "from 1 to 30", lambda bits: 1 <= bits <= 30, "bits")
 
 
-class NgramClassifier(nn.Module):
+class NgramClassifier(Store):
     """Learns at once, from its pools, to tell real sentences from fakes.
 
     What it has learned follows from the sentences of the last `fit`, which are buffers, and nothing else; a checkpoint

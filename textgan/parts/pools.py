@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from textgan.shards import Store, current
 
 
-class Pool(nn.Module):
+class Pool(Store):
     """Holds `size` samples of one shape; new ones replace the oldest.
 
     Its contents and both of its places are buffers, so a checkpoint of the game holds them.
@@ -39,9 +41,13 @@ class Pool(nn.Module):
         self._written += len(samples)
 
     def draw(self, n: int) -> Tensor:
-        """The next `n` samples ``(n, ...)``, round and round: each comes once before any comes again."""
-        places = self._places(self._read, n)
-        self._read += n
+        """The next `n` samples ``(n, ...)``, round and round: each comes once before any comes again.
+
+        Every shard of a step has samples of its own; all must draw equally many.
+        """
+        shard = current()
+        places = self._places(self._read + shard.index * n, n)
+        self._read += shard.count * n
         return self.items[places]
 
     def _places(self, start: Tensor, n: int) -> Tensor:
