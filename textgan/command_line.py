@@ -54,8 +54,14 @@ def parse(
 
 def parse_known(kind: Any, args: Sequence[str], prog: str) -> Any:
     """`parse` that passes over flags that `kind` does not have."""
+    return parse_own(kind, args, prog)[0]
+
+
+def parse_own(kind: Any, args: Sequence[str], prog: str) -> tuple[Any, list[str]]:
+    """`parse` of the flags that `kind` has, and all other arguments in their order."""
     with _one_line_errors(prog):
-        return tyro.cli(kind, prog=prog, args=list(args), add_help=False, return_unknown_args=True)[0]
+        options, others = tyro.cli(kind, prog=prog, args=list(args), add_help=False, return_unknown_args=True)
+    return options, others
 
 
 def read_preset(path: Path) -> dict[Any, Any]:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import resource
-import sys
-import time
 from collections.abc import Iterator
-
-import torch
 
 from textgan.data.batches import Batches
 from textgan.experiment import Parts
 from textgan.game import Act, Move, Place
+from textgan.stopwatch import peak_memory, seconds_of
 from textgan.trainer import Trainer
 
 GIGABYTE = 1e9
@@ -50,31 +46,18 @@ def plan_lines(parts: Parts) -> Iterator[str]:
             yield f"{title:24s}{rounds:>8s}  {_describe(move):32s}{costs}"
     yield ""
     yield f"{trainer.steps:,} steps, about {_clock(total)} on {trainer.device} without measurements"
-    yield f"about {_peak_memory(trainer.device) / GIGABYTE:.1f} GB of memory on {trainer.device}"
+    yield f"about {peak_memory(trainer.device) / GIGABYTE:.1f} GB of memory on {trainer.device}"
 
 
 def _seconds(trainer: Trainer, place: Place) -> float:
     """Time of one step, the second of two: the first one warms caches up."""
-    for _ in range(2):
-        started = time.perf_counter()
-        trainer.make(place)
-        if trainer.device.type == "cuda":
-            torch.cuda.synchronize(trainer.device)
-    return time.perf_counter() - started
+    return seconds_of(lambda: trainer.make(place), trainer.device, 2)[-1]
 
 
 def _describe(move: Move | Act) -> str:
     if isinstance(move, Act):
         return getattr(move.do, "__name__", "act").strip("_")
     return f"{move.player}: {getattr(move.loss, '__name__', 'loss').strip('_')}"
-
-
-def _peak_memory(device: torch.device) -> int:
-    """Bytes: of the whole process on a CPU, of tensors on a GPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _clock(seconds: float) -> str:
