@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from textgan.data.spec import TextSpec
 from textgan.errors import UserError
 from textgan.networks.text_discriminator import TextDiscriminator, within
+from textgan.networks.windows import strongest_window
 
 SEQGAN_FILTERS = {
     **{1: 100, 2: 200, 3: 200, 4: 200, 5: 200, 6: 100},
@@ -81,9 +82,9 @@ class TextCNN(TextDiscriminator):
             assert window.bias is not None
             width = window.kernel_size[0]
             once = max(0, shared - width + 1) if copies > 1 else 0  # windows inside the shared tokens
-            best = _best_window(inputs, window.weight, lengths, once)
+            best = strongest_window(inputs, window.weight, lengths, once)
             if once:
-                prefix = _best_window(inputs[::copies, :shared], window.weight, None, 0)
+                prefix = strongest_window(inputs[::copies, :shared], window.weight, None, 0)
                 best = torch.maximum(best, prefix.repeat_interleave(copies, 0))
             # Bias and relu are monotone, so they can wait for the one value that is left of each filter.
             found.append(F.relu(best + window.bias))
@@ -93,25 +94,3 @@ class TextCNN(TextDiscriminator):
         """Features from the largest response of every filter."""
         transformed = F.relu(self.highway(features)).type_as(features)  # autocast may have lowered its precision
         return torch.lerp(features, transformed, torch.sigmoid(self.gate(features)).type_as(features))
-
-
-def _best_window(
-    inputs: Float[Tensor, "batch length embedding"],
-    weight: Float[Tensor, "filters embedding width"],
-    lengths: Int[Tensor, " batch"] | None,
-    first: int,
-) -> Float[Tensor, "batch filters"]:
-    """The largest response of each filter, without bias, over the windows within the sentence from `first` on."""
-    if first == 0 and inputs.shape[1] == weight.shape[2]:  # one window, which every sentence has: three times faster
-        return inputs.flatten(1) @ weight.transpose(1, 2).flatten(1).t()
-    # A one-row image with channels last needs no copy of the embeddings and is the fastest convolution on CPUs.
-    image = inputs[:, first:].unsqueeze(1).permute(0, 3, 1, 2)  # (B, E, 1, T)
-    kernel = weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
-    response = F.conv2d(image, kernel).squeeze(2).transpose(1, 2)  # (B, windows, F)
-    if lengths is not None:
-        width = weight.shape[2]
-        end = torch.arange(first + width, inputs.shape[1] + 1, device=inputs.device)
-        outside = end > lengths.clamp(min=width)[:, None]
-        response = response.masked_fill(outside[:, :, None], -torch.inf)
-    # amax is the faster one forwards, max backwards.
-    return response.max(1).values if torch.is_grad_enabled() else response.amax(1)
