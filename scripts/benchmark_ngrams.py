@@ -11,22 +11,24 @@ import gc
 import importlib.util
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
 from textgan import command_line
 from textgan.errors import UserError
 from textgan.metrics.ngram import ORDERS, bleu_per_sentence, self_bleu_per_sentence
 from textgan.metrics.sentences import Sentences
+from textgan.scaling import Captions, exponent, markdown_table, write_results
+from textgan.stopwatch import machine
 
 fast_bleu = importlib.import_module("fast_bleu") if importlib.util.find_spec("fast_bleu") else None
 WEIGHTS = {n: (1 / n,) * n for n in ORDERS}
-SIZES = (1_000, 10_000, 100_000, 1_000_000)
 
 Corpus = list[list[str]]
 
@@ -43,22 +45,15 @@ class Arguments:
     """Of the generated sentences."""
     growth: bool = False
     """Instead, time and peak memory of textgan alone on 1,000 to 1,000,000 generated sentences."""
+    sizes: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
+    """Hypotheses of each row of --growth, and as many references."""
+    out: Path | None = None
+    """Results of --growth are also written to OUT.json and OUT.md."""
 
 
 def generate(size: int, seed: int) -> Corpus:
-    """Sentences like captions: a Markov chain over 6,000 words whose frequencies are Zipf's, 8 tokens and up."""
-    rng = np.random.default_rng(seed)
-    words, successors = 6_000, 120
-    zipf = 1 / np.arange(1, words + 1)
-    follows = rng.choice(words, size=(words, successors), p=zipf / zipf.sum())
-    ranks = 1 / np.arange(1, successors + 1)
-    lengths = 8 + rng.poisson(2.5, size)
-    chain = np.empty((size, lengths.max()), dtype=np.int64)
-    chain[:, 0] = rng.choice(20, size)
-    for t in range(1, chain.shape[1]):
-        chain[:, t] = follows[chain[:, t - 1], rng.choice(successors, size, p=ranks / ranks.sum())]
-    names = [f"word{i}" for i in range(words)]
-    return [[names[i] for i in row[:n]] for row, n in zip(chain, lengths, strict=True)]
+    """Sentences like captions."""
+    return Captions(seed).draw(size)
 
 
 def timed(run: Callable[..., Any], *args: Any) -> tuple[float, Any]:
@@ -115,16 +110,62 @@ def compare(references: Corpus, hypotheses: Corpus, nltk_size: int) -> None:
     print(f"   extrapolated from {len(values)} hypotheses in {some:.2f} s")
 
 
-def grow(seed: int) -> None:
-    """Prints how time and memory grow. Peak memory is the process's, the sentences themselves included."""
-    print(f"{'sentences':>12}{'tokens':>12}{'seconds':>10}{'µs a token':>12}{'peak MiB':>10}{'lists alone':>13}")
-    for size in SIZES:
+def grow(sizes: Sequence[int], seed: int) -> list[dict[str, float]]:
+    """Seconds and memory of each size, from the smallest on; prints them as they are measured.
+
+    Peak memory is the process's, the sentences themselves included.
+    """
+    with_textgan(generate(100, seed), generate(100, seed))  # first calls of NumPy's routines are slower
+    measured = []
+    for size in sorted(sizes):
         references, hypotheses = generate(size, seed), generate(size, seed + 1)
-        tokens = sum(map(len, hypotheses)) + sum(map(len, references))
         before = _peak_mib()
         seconds, _ = timed(with_textgan, references, hypotheses)
-        print(f"{size:>12,}{tokens:>12,}{seconds:>10.3f}{seconds / tokens * 1e6:>12.2f}", end="")
-        print(f"{_peak_mib():>10,.0f}{before:>13,.0f}", flush=True)
+        row = {"sentences": size, "tokens": sum(map(len, hypotheses)) + sum(map(len, references)), "seconds": seconds}
+        measured.append({**row, "peak_mib": _peak_mib(), "lists_mib": before})
+        print(growth_table(measured[-1:]).splitlines()[-1], flush=True)
+    return measured
+
+
+def growth_table(measured: Sequence[Mapping[str, float]]) -> str:
+    """The table of a growth, as Markdown. The exponent is that of the step from the row above."""
+    rows = []
+    for i, row in enumerate(measured):
+        before = measured[max(i - 1, 0) : i + 1]
+        rows.append(
+            {
+                "sentences": f"{row['sentences']:,}",
+                "tokens": f"{row['tokens']:,}",
+                "seconds": f"{row['seconds']:.3f}",
+                "µs a token": f"{row['seconds'] / row['tokens'] * 1e6:.2f}",
+                "exponent": f"{_exponent(before):.2f}" if i else "",
+                "peak MiB": f"{row['peak_mib']:,.0f}",
+                "of them lists": f"{row['lists_mib']:,.0f}",
+            }
+        )
+    return markdown_table(rows)
+
+
+def publish_growth(arguments: Arguments) -> None:
+    """Measures, prints and, if asked, writes how time and memory grow."""
+    print("| sentences | tokens | seconds | µs a token | exponent | peak MiB | of them lists |")
+    measured = grow(arguments.sizes, arguments.seed)
+    described = machine(torch.device("cpu"))
+    text = (
+        f"`python scripts/benchmark_ngrams.py --growth`: BLEU-2..5 and self-BLEU-2..5 together, as many references as "
+        f"sentences, one thread of {described['cpu']}, NumPy {np.__version__}\n\n{growth_table(measured)}"
+    )
+    results: dict[str, Any] = {"machine": described, "seed": arguments.seed, "rows": measured}
+    if len(measured) > 1:
+        results["exponent"] = _exponent(measured)
+        text += f"\nseconds ~ sentences^{results['exponent']:.2f} (least squares of the logarithms; 1 is linear)\n"
+    print(f"\n{text}")
+    if arguments.out is not None:
+        write_results(arguments.out, results, text)
+
+
+def _exponent(measured: Sequence[Mapping[str, float]]) -> float:
+    return exponent([row["sentences"] for row in measured], [row["seconds"] for row in measured])
 
 
 def _peak_mib() -> float:
@@ -136,7 +177,9 @@ def main(argv: list[str]) -> None:
     """What the command line asks for."""
     arguments = command_line.parse(Arguments, argv, "benchmark_ngrams.py", __doc__)
     if arguments.growth:
-        return grow(arguments.seed)
+        return publish_growth(arguments)
+    if arguments.out is not None:
+        raise UserError(f"--out {arguments.out} is for the results of --growth")
     if arguments.corpus is None:
         sentences = generate(2 * arguments.size, arguments.seed)
     else:

@@ -35,7 +35,7 @@ STEERING = {
 STEERING |= {"registry", "report", "leaderboard", "leaderboard_page", "drawing", "figures", "run", "run_record"}
 STEERING |= {"transformers_folder", "trainer", "averages", "checkpoint", "collapse", "precision", "progress"}
 STEERING |= {"recovery", "gradients", "processes", "signals", "jobs", "opened", "image_models", "series_model"}
-STEERING |= {"profiling"}
+STEERING |= {"profiling", "scaling"}
 """Everything that knows of runs: whatever a game is made of knows none of it."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 from jaxtyping import Int
@@ -47,6 +48,12 @@ def test_epochs_and_seeds_have_orders_of_their_own() -> None:
     assert order[:50] != order[50:]
     assert order != drawn(Batches(Numbers(50), seed=2), [50, 50])
     assert order == drawn(Batches(Numbers(50), seed=1), [30, 70])
+
+
+def test_the_order_of_a_seed_and_an_epoch_is_a_permutation_of_numpy() -> None:
+    """Published numbers depend on it."""
+    expected = np.concatenate([np.random.default_rng([7, epoch]).permutation(1000) for epoch in range(3)])
+    assert drawn(Batches(Numbers(1000), seed=7), [1000] * 3) == expected.tolist()
 
 
 def test_orders_are_uniform() -> None:

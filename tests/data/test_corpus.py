@@ -5,16 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import subprocess
 import sys
+import tracemalloc
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from textgan.data import DataConfig, TextCorpus, cards, corpus, open_corpus, resolve
-from textgan.data.preparation import split_of
+from textgan.data import DataConfig, TextCorpus, cards, corpus, open_corpus, resolve, splits
+from textgan.data.batches import Batches
+from textgan.data.preparation import Count, HeldOut, split_of
 from textgan.data.settings import Settings
 from textgan.data.tokenizer import UNK
 from textgan.errors import UserError
@@ -158,6 +162,39 @@ def test_sentences_that_unknown_words_make_equal_do_not_leak(tmp_path: Path) -> 
     path = write(tmp_path / "a.txt", [f"the colour {i} it is" for i in range(200)] + ["go on"] * 3)
     with pytest.raises(UserError, match=r"no sentence for split 'valid'.*[1-9]\d training sentences\)"):
         open_corpus(path, DataConfig(min_count=2))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_held_out_sentences_are_admitted_one_by_one(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    training = np.sort(rng.integers(-20, 20, 12))
+    rule, admitted = HeldOut(training), set()
+    for size in (30, 0, 25):
+        hashes, count, expected = rng.integers(-30, 30, size), Count(), Count()
+        for key, is_admitted in zip(hashes.tolist(), rule.admits(hashes, count), strict=True):
+            expected.leaks += key in training
+            expected.duplicates += key in admitted and key not in training
+            assert is_admitted == (key not in training and key not in admitted)
+            admitted |= set() if key in training else {key}
+        assert count == expected
+
+
+@pytest.mark.parametrize("kind", ["word", "bpe"])
+def test_memory_does_not_grow_with_the_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """But by the hash of each sentence; of a batch there is more, so that batches are small here."""
+    monkeypatch.setattr(splits, "CHUNK", 50)
+    rng = random.Random(0)
+    peaks = []
+    for size in (200, 300, 1_800):
+        path = write(tmp_path / f"{size}.txt", [" ".join(rng.choices(ANIMALS, k=8)) for _ in range(size)])
+        if size > 200:  # the first one imports
+            tracemalloc.start()
+        opened = open_corpus(path, DataConfig(tokenizer=kind, vocab_size=300))
+        len(opened.train.hashes())
+        Batches(opened.train, 0).next(64)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[2] - peaks[1] < 1_500 * 16
 
 
 def test_labels_stay_with_their_sentences(tmp_path: Path) -> None:

@@ -10,7 +10,17 @@ import pytest
 import torch
 
 from textgan.data import splits
-from textgan.data.splits import ArrowWriter, Split, sentence_hashes, with_end
+from textgan.data.splits import (
+    ArrowWriter,
+    Split,
+    are_among,
+    joined,
+    read_arrow,
+    record_batches,
+    sentence_hashes,
+    sorted_distinct,
+    with_end,
+)
 from textgan.data.tokenizer import EOS, Tokenizer
 
 WORDS = [f"w{i}" for i in range(30)]
@@ -90,3 +100,38 @@ def test_different_sentences_have_different_hashes() -> None:
 def test_where_padding_is_a_word_it_counts() -> None:
     rows = torch.tensor([[1, 0], [1, 1], [0, 1]])
     assert len(set(sentence_hashes(rows, pad=-1).tolist())) == 3
+
+
+@pytest.mark.parametrize("size", [0, 1, 9, 10, 11, 500])
+def test_sorted_distinct_values_are_found_in_place(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(splits, "CHUNK", 10)
+    for spread in (1, 3, 40, 10**6):
+        values = np.random.default_rng(size).integers(-spread, spread, size)
+        expected = np.unique(values)
+        found = sorted_distinct(values)
+        assert found.tolist() == expected.tolist()
+        assert size == 0 or np.shares_memory(found, values)
+
+
+def test_values_are_looked_up_among_sorted_ones() -> None:
+    values = np.array([5, -3, 7, 8, 2, 5])
+    assert are_among(values, np.array([-3, 5, 7])).tolist() == [True, True, True, False, False, True]
+    assert not are_among(values, np.array([], dtype=np.int64)).any()
+
+
+def test_parts_are_joined_without_a_second_copy() -> None:
+    parts = [np.array([1, 2]), np.array([], dtype=np.int64), np.array([3])]
+    whole = joined(iter(parts), 3, np.int32)
+    assert (whole.tolist(), whole.dtype) == ([1, 2, 3], np.int32)
+
+
+def test_batches_come_after_the_records_that_were_added_before(tmp_path: Path) -> None:
+    with ArrowWriter(tmp_path / "one.arrow") as writer:
+        writer.add([4, EOS], "a")
+    with ArrowWriter(tmp_path / "two.arrow") as writer:
+        writer.add([5, EOS], "b")
+        for batch in record_batches(tmp_path / "one.arrow"):
+            writer.add_batch(batch)
+        writer.add([6, EOS], "c")
+    read = [row for batch in read_arrow(tmp_path / "two.arrow") for row in zip(*batch.values(), strict=True)]
+    assert read == [([5, EOS], "b"), ([4, EOS], "a"), ([6, EOS], "c")]

@@ -14,6 +14,7 @@ import tokenizers
 import transformers
 from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
+from textgan.data import segmentation
 from textgan.data.corpus import open_corpus
 from textgan.data.segmentation import Cutter, detokenize
 from textgan.data.settings import DataConfig, make_tokenizer, resolve
@@ -73,6 +74,34 @@ def test_cutting_words_is_idempotent(lower: bool) -> None:
     for text in random_texts(3000):
         words = cutter.words(text)
         assert cutter.words(" ".join(words)) == words
+
+
+@pytest.mark.parametrize("lower", [False, True])
+@pytest.mark.parametrize("kind", ["word", "char"])
+def test_words_are_those_of_the_library_however_many_are_remembered(
+    kind: str, lower: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segmentation, "STRETCHES", 50)
+    cutter = Cutter(kind, lower)
+    for text in random_texts(3000, seed=4):
+        normal = cutter.normalizer.normalize_str(text)
+        assert cutter.words(text) == [word for word, _ in cutter.pre_tokenizer.pre_tokenize_str(normal)]
+
+
+@pytest.mark.parametrize(("vocab_size", "min_count"), [(1000, None), (12, None), (1000, 3), (9, 2)])
+@pytest.mark.parametrize("kind", ["word", "char"])
+def test_vocabularies_and_ids_are_those_of_the_library(kind: str, vocab_size: int, min_count: int | None) -> None:
+    texts = random_texts(300, seed=5)
+    theirs = Cutter(kind, lower=True).attach(models.WordLevel({MARKS[UNK]: UNK}, unk_token=MARKS[UNK]))
+    trainer = trainers.WordLevelTrainer(
+        vocab_size=vocab_size, min_frequency=min_count or 1, show_progress=False, special_tokens=list(MARKS)
+    )
+    theirs.train_from_iterator(texts, trainer)
+    ours = Tokenizer.train(kind, texts, vocab_size, min_count, lower=True)
+    found = theirs.get_vocab()
+    assert [ours.strings([i])[0] for i in range(UNK, ours.size)] == sorted(found, key=found.__getitem__)[UNK:]
+    more = random_texts(300, seed=6)
+    assert ours.encode_batch(more) == [encoding.ids for encoding in theirs.encode_batch(more)]
 
 
 @pytest.mark.parametrize("kind", ["word", "char", "bpe"])

@@ -1,7 +1,9 @@
 """Diversity metrics against values by hand and closed forms."""
 
 import math
+import random
 
+import numpy as np
 import pytest
 
 from textgan.errors import UserError
@@ -11,13 +13,14 @@ from textgan.metrics.diversity import (
     entropy,
     length,
     novelty,
+    novelty_of_hashes,
     repetition,
     sentence_set,
     text_scores,
     unique,
 )
 from textgan.metrics.ngram import bleu, self_bleu
-from textgan.metrics.sentences import Sentences
+from textgan.metrics.sentences import Sentences, merged
 
 SAMPLES = [line.split() for line in ["a b a b a b", "a b c", "a b c", "", "d"]]
 
@@ -75,6 +78,32 @@ def test_text_scores_come_in_a_stable_order_and_equal_each_metric():
 def test_text_scores_take_references_that_are_counted_already():
     references = [["a", "b", "c", "d"], ["d"]]
     assert text_scores(SAMPLES, Sentences(references)) == text_scores(SAMPLES, references)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_score_of_merged_parts_is_that_of_the_whole_to_the_last_bit(seed):
+    rng = random.Random(seed)
+
+    def drawn(size, words):
+        return [rng.choices(words, k=rng.randrange(10)) for _ in range(size)]
+
+    shards = [drawn(rng.randrange(8), words) for words in (list("abc"), list("abcdefgh"), list("xyz"), list("abc"))]
+    shards.append(shards[1])  # duplicates
+    references, train = drawn(10, list("abcxy")), sentence_set(drawn(50, list("abc")))
+    parts = [Sentences.from_arrays(Sentences(shard, part=True).arrays()) for shard in shards]
+    whole = text_scores([words for shard in shards for words in shard], references, train)
+    assert {"bleu-5", "self-bleu-5", "unique", "novelty", "entropy", "length"} <= whole.keys()
+    assert text_scores(merged(parts), references, train) == whole
+    parts_of_references = [Sentences(references[:4]), Sentences(references[4:])]
+    assert text_scores(merged(parts), merged(parts_of_references), train) == whole
+
+
+def test_novelty_of_hashes_is_the_share_that_is_not_among_them():
+    rng = np.random.default_rng(0)
+    for size in (1, 2, 50):
+        train, sample = np.unique(rng.integers(-20, 20, size)), rng.integers(-25, 25, 30)
+        assert novelty_of_hashes(sample, train).value == np.mean([i not in train for i in sample])
+    assert novelty_of_hashes(sample, train[:0]).value == 1
 
 
 def test_what_does_not_exist_is_absent():

@@ -42,11 +42,13 @@ class LabelledBatch(NamedTuple):
 
 class LabelledSplit:
     """Sentences and their categories, in an order of their own: files are sorted by category, and so the first
-    sentences would be of one. The order is fixed."""
+    sentences would be of one. The order is fixed. In memory are 8 bytes a sentence: its place and its category."""
 
     def __init__(self, split: Split, categories: tuple[str, ...], tokenizer: Tokenizer) -> None:
         self._split, self._tokenizer = split, tokenizer
-        self._order = torch.from_numpy(np.random.default_rng(0).permutation(len(split)))
+        order = np.arange(len(split), dtype=np.int32)
+        np.random.default_rng(0).shuffle(order)
+        self._order = torch.from_numpy(order)
         self._category = split.label_places(categories)[self._order]
 
     def __len__(self) -> int:
@@ -54,7 +56,7 @@ class LabelledSplit:
 
     def take(self, indices: Int[Tensor, " n"]) -> LabelledBatch:
         """The sentences at these positions, in this order."""
-        return LabelledBatch(self._split.take(self._order[indices]), self._category[indices])
+        return LabelledBatch(self._split.take(self._order[indices]), self._category[indices].long())
 
     def tokens(self, limit: int | None = None) -> Int64[Tensor, "n length"]:
         """The first `limit` sentences, or all."""
@@ -62,7 +64,7 @@ class LabelledSplit:
 
     def categories(self, limit: int | None = None) -> Int64[Tensor, " n"]:
         """Their categories."""
-        return self._category[:limit]
+        return self._category[:limit].long()
 
     def sentences(self, limit: int | None = None) -> list[list[str]]:
         """The same sentences as token strings, without marks; unknown words are ``<unk>``."""
@@ -134,7 +136,10 @@ AnyRow = TypeVar("AnyRow", bound=HasLabel)
 
 
 def in_turn(rows: Callable[[], Iterator[AnyRow]], limit: int) -> Iterator[AnyRow]:
-    """`limit` rows, one of each label after the other for as long as it has any, each label's first rows first."""
+    """`limit` rows, one of each label after the other for as long as it has any, each label's first rows first.
+
+    All rows are read; of each label no more than `limit` are held in memory.
+    """
     kept: dict[str, list[AnyRow]] = {}
     for row in rows():
         same = kept.setdefault(row.label, [])

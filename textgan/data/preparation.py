@@ -1,5 +1,8 @@
 """Sentences to token rows: cut, split, learn a vocabulary, encode. Each pass streams; none holds the corpus in memory.
 
+What grows in memory is 8 bytes a training sentence (its hash), about 40 a held-out one (to find repetitions), and each
+different word, to be counted.
+
 1. Every sentence is cut into words or characters and, if too long, shortened or dropped. A hash of what is left says
    which split it belongs to, so that equal sentences share a split, whatever else is in the corpus.
 2. The tokenizer is trained on the training split alone.
@@ -13,19 +16,31 @@ from __future__ import annotations
 
 import hashlib
 import json
+from array import array
 from dataclasses import dataclass
-from itertools import islice
+from itertools import compress, islice
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import torch
+from jaxtyping import Bool, Int64
 
 from textgan.data.cards import Source
 from textgan.data.report import CorpusReport
 from textgan.data.segmentation import Cutter
 from textgan.data.settings import Settings, make_tokenizer
-from textgan.data.splits import ArrowWriter, read_arrow, sentence_hashes, with_end
-from textgan.data.tokenizer import EOS, UNK, Tokenizer
+from textgan.data.splits import (
+    SCHEMA,
+    ArrowWriter,
+    are_among,
+    read_arrow,
+    record_batches,
+    sentence_hashes,
+    sorted_distinct,
+    with_end,
+)
+from textgan.data.tokenizer import PAD, UNK, Tokenizer
 from textgan.errors import UserError
 
 SPLITS = ("train", "valid", "test")
@@ -50,22 +65,22 @@ class Count:
 class HeldOut:
     """Admits a held-out sentence once, and only if it is not a training sentence."""
 
-    def __init__(self, training: np.ndarray) -> None:
-        self.training = training
-        """Sorted hashes."""
-        self._seen: set[int] = set()
+    def __init__(self, training: Int64[np.ndarray, " n"]) -> None:
+        """`training`: hashes, ascending."""
+        self._training = training
+        self._admitted = np.empty(0, dtype=np.int64)  # ascending as well
 
-    def admits(self, key: int, count: Count) -> bool:
-        """Whether the sentence of this hash may stand in a held-out split; if not, `count` is told why."""
-        place = int(np.searchsorted(self.training, key))
-        if place < len(self.training) and self.training[place] == key:
-            count.leaks += 1
-            return False
-        if key in self._seen:
-            count.duplicates += 1
-            return False
-        self._seen.add(key)
-        return True
+    def admits(self, hashes: Int64[np.ndarray, " n"], count: Count) -> Bool[np.ndarray, " n"]:
+        """Which sentences of these hashes may stand in a held-out split; `count` is told why the others may not."""
+        is_leak = are_among(hashes, self._training)
+        is_new = np.zeros(len(hashes), dtype=bool)
+        is_new[np.unique(hashes, return_index=True)[1]] = True
+        is_new &= ~are_among(hashes, self._admitted)
+        count.leaks += int(is_leak.sum())
+        count.duplicates += int((~is_new & ~is_leak).sum())
+        admitted = is_new & ~is_leak
+        self._admitted = np.sort(np.concatenate([self._admitted, hashes[admitted]]))
+        return admitted
 
 
 def split_of(sentence: str, settings: Settings, held_out: bool) -> str:
@@ -99,14 +114,20 @@ def prepare(source: Source, held_out: Source | None, settings: Settings, folder:
     sentences = (text for batch in read_arrow(texts["train"]) for text in batch["text"])
     tokenizer = make_tokenizer(settings, sentences)
     tokenizer.save(folder / "tokenizer.json")
-    counts: dict[str, Count] = {}
-    rule: HeldOut | None = None
+    counts = {split: Count() for split in SPLITS}
+    rows = {split: folder / f"{split}.arrow" for split in SPLITS}
+    hashes = _encode(texts["train"], rows["train"], tokenizer, settings, counts["train"])
+    training = sorted_distinct(hashes)
+    counts["train"].duplicates = len(hashes) - len(training)
+    rule = HeldOut(training)
+    for split in ("valid", "test"):
+        every = folder / f"{split}.rows.arrow"
+        hashes = _encode(texts[split], every, tokenizer, settings, counts[split])
+        _copy(every, rows[split], rule.admits(hashes, counts[split]))
+        every.unlink()
     for split in SPLITS:
-        counts[split], hashes = _encode(texts[split], folder / f"{split}.arrow", tokenizer, settings, rule)
         texts[split].unlink()
-        if rule is None:
-            rule = HeldOut(np.unique(hashes))
-            counts[split].duplicates = len(hashes) - len(rule.training)
+        _measure(rows[split], counts[split])
     report = _report(source, settings, tokenizer, read, counts)
     _require_sentences(report, settings)
     made = {"report": report.as_dict(), "prepared": prepared}
@@ -124,9 +145,10 @@ def _distribute(
     for text, label in islice(source.rows(), settings.limit):
         count.sentences += 1
         sha.update(f"{text}\n".encode())
-        sentence = cutter.normalize(text)
-        if settings.cut != "bpe":
-            words = cutter.cut(sentence)
+        if settings.cut == "bpe":
+            sentence = cutter.normalize(text)
+        else:
+            words = cutter.words(text)
             if len(words) > settings.max_length:
                 count.too_long += 1
                 if settings.too_long == "drop":
@@ -141,31 +163,46 @@ def _distribute(
 
 
 def _encode(
-    texts: Path, target: Path, tokenizer: Tokenizer, settings: Settings, held_out: HeldOut | None
-) -> tuple[Count, np.ndarray]:
-    """Writes the token rows of one split. Also gives the hash of every row written."""
-    count = Count()
-    written: list[int] = []
+    texts: Path, target: Path, tokenizer: Tokenizer, settings: Settings, count: Count
+) -> Int64[np.ndarray, " rows"]:
+    """Writes the token rows of one split, and gives their hashes. `count` is told of those that are too long."""
     longest = settings.max_length
+    hashes = array("q")
     with ArrowWriter(target) as writer:
-        for batch in read_arrow(texts):
-            whole = tokenizer.encode_batch(batch["text"])
-            rows = [row[:longest] for row in whole]
-            hashes = sentence_hashes(with_end(rows, longest + 1)).tolist()
-            for row, label, key, length in zip(rows, batch["label"], hashes, map(len, whole), strict=True):
-                # Words and characters were shortened before; pieces are counted only now.
-                count.too_long += length > longest
-                if length > longest and settings.too_long == "drop":
-                    continue
-                if held_out is not None and not held_out.admits(key, count):
-                    continue
-                writer.add([*row, EOS], label)
-                written.append(key)
-                count.tokens += len(row)
-                count.unknown += row.count(UNK)
-                count.longest = max(count.longest, len(row))
-    count.kept = len(written)
-    return count, np.array(written, dtype=np.int64)
+        for batch in record_batches(texts):
+            rows, labels = tokenizer.encode_batch(batch["text"].to_pylist()), batch["label"]
+            # Words and characters were shortened before; pieces are counted only now.
+            is_short = np.array([len(row) <= longest for row in rows])
+            count.too_long += int((~is_short).sum())
+            if settings.too_long == "drop":
+                rows, labels = list(compress(rows, is_short)), labels.filter(pa.array(is_short))
+            rows = [row[:longest] for row in rows]
+            lengths = np.array([len(row) + 1 for row in rows], dtype=np.int32)
+            tokens = with_end(rows, int(lengths.max(initial=1))).numpy()
+            hashes.frombytes(sentence_hashes(torch.from_numpy(tokens)).tobytes())
+            ends = np.cumsum(lengths, dtype=np.int32)
+            lists = pa.ListArray.from_arrays(np.append(np.int32(0), ends), pa.array(tokens[tokens != PAD], pa.int32()))
+            writer.add_batch(pa.record_batch([lists, labels], schema=SCHEMA))
+    return np.frombuffer(hashes, dtype=np.int64)
+
+
+def _copy(rows: Path, target: Path, chosen: Bool[np.ndarray, " rows"]) -> None:
+    """Writes the chosen token rows of a file to another."""
+    with ArrowWriter(target) as writer:
+        begin = 0
+        for batch in record_batches(rows):
+            writer.add_batch(batch.filter(pa.array(chosen[begin : begin + len(batch)])))
+            begin += len(batch)
+
+
+def _measure(rows: Path, count: Count) -> None:
+    """Counts the token rows of one split. Their end marks do not count."""
+    for batch in record_batches(rows):
+        lengths, tokens = batch["tokens"].value_lengths().to_numpy() - 1, batch["tokens"].flatten().to_numpy()
+        count.kept += len(lengths)
+        count.tokens += int(lengths.sum())
+        count.unknown += int((tokens == UNK).sum())
+        count.longest = max(count.longest, int(lengths.max(initial=0)))
 
 
 def _report(

@@ -25,6 +25,8 @@ _WORD = (
     r"|\S(?:[\p{M}\x{1F3FB}-\x{1F3FF}]|\x{200D}\S)*"  # an emoji keeps its modifiers
 )
 _BLANK = r"[\s\p{Cc}\x{FEFF}]+"
+STRETCHES = 2**16
+"""Stretches of text without white space whose words are remembered at once."""
 _CJK = r"[\p{Han}\p{Hiragana}\p{Katakana}\x{3001}-\x{303F}\x{FF01}-\x{FFEF}]"
 
 
@@ -46,17 +48,31 @@ class Cutter:
             # With "<" alone no piece can be "</s>".
             pieces = [pre_tokenizers.Split("<", "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False)]
             self.pre_tokenizer = pre_tokenizers.Sequence(pieces)
+        self._kind = kind
+        self._words: dict[str, list[str]] = {}  # of stretches: as no word goes beyond white space, each by itself
 
     def normalize(self, text: str) -> str:
         """The text that is cut: NFC, single spaces, lower case if asked."""
         return self.normalizer.normalize_str(text)
 
     def words(self, text: str) -> list[str]:
-        """The strings that a text is cut into."""
-        return self.cut(self.normalize(text))
+        """The strings that a text is cut into. Stretches between white space are cut once and then remembered."""
+        if self._kind != "word":
+            return self.cut(self.normalize(text))
+        words = []
+        for stretch in text.split():
+            known = self._words.get(stretch)
+            if known is None:
+                if len(self._words) == STRETCHES:
+                    self._words.clear()
+                known = self._words[stretch] = self.cut(self.normalize(stretch))
+            words += known
+        return words
 
     def cut(self, normal: str) -> list[str]:
         """The same for a text in normal form."""
+        if self._kind == "char":
+            return list(normal)
         return [word for word, _ in self.pre_tokenizer.pre_tokenize_str(normal)]
 
     def attach(self, model: models.Model) -> tokenizers.Tokenizer:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -11,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
-from jaxtyping import Int, Int64
+from jaxtyping import Bool, Int, Int32, Int64
 from torch import Tensor
 
 from textgan.data.tokenizer import EOS, PAD, Tokenizer
@@ -35,6 +37,12 @@ class ArrowWriter:
         self._rows.append(row)
         if len(self._rows) == CHUNK:
             self._flush()
+
+    def add_batch(self, batch: pa.RecordBatch) -> None:
+        """Records that are columns already, after all those that were added before."""
+        self._flush()
+        if len(batch):
+            self._writer.write_batch(batch)
 
     def __enter__(self) -> ArrowWriter:
         return self
@@ -62,6 +70,7 @@ class Split:
         self.length = length
         """T: columns of every row, the end mark included."""
         self._tokenizer = tokenizer
+        self._path = path
         self._rows = Dataset.from_file(str(path)).with_format("arrow")
 
     def __len__(self) -> int:
@@ -86,21 +95,25 @@ class Split:
 
     def label_counts(self) -> dict[str, int]:
         """How many sentences have each label, sorted by the label."""
-        counted = self._rows[:]["label"].value_counts().to_pylist()
-        return {entry["values"]: entry["counts"] for entry in sorted(counted, key=lambda entry: entry["values"])}
+        counts: Counter[str] = Counter()
+        for batch in record_batches(self._path):
+            counts.update({entry["values"]: entry["counts"] for entry in batch["label"].value_counts().to_pylist()})
+        return dict(sorted(counts.items()))
 
-    def label_places(self, names: Sequence[str]) -> Int64[Tensor, " n"]:
-        """The place of each sentence's label among `names`, which have every label there is."""
-        places = pc.index_in(self._rows[:]["label"], value_set=pa.array(names, pa.string()))
-        return torch.from_numpy(places.to_numpy().astype(np.int64))
+    def label_places(self, names: Sequence[str]) -> Int32[Tensor, " n"]:
+        """The place of each sentence's label among `names`, which have every label there is. 4 bytes a sentence."""
+        value_set = pa.array(names, pa.string())
+        places = (pc.index_in(batch["label"], value_set).to_numpy() for batch in record_batches(self._path))
+        return torch.from_numpy(joined(places, len(self), np.int32))
 
     def hashes(self) -> Int64[np.ndarray, " distinct"]:
-        """The hashes (see `sentence_hashes`) of the split's distinct sentences, sorted."""
-        chunks = [sentence_hashes(self._pad(self._rows[i : i + CHUNK])) for i in range(0, len(self), CHUNK)]
-        return np.unique(np.concatenate(chunks))
+        """The hashes (see `sentence_hashes`) of the split's distinct sentences, sorted. 8 bytes a sentence."""
+        hashes = (sentence_hashes(self._pad(batch)) for batch in record_batches(self._path))
+        return sorted_distinct(joined(hashes, len(self), np.int64))
 
-    def _pad(self, table: pa.Table) -> Int64[Tensor, "n length"]:
-        column = table["tokens"].combine_chunks()
+    def _pad(self, table: pa.Table | pa.RecordBatch) -> Int64[Tensor, "n length"]:
+        column = table["tokens"]
+        column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
         return pad_rows(column.flatten().to_numpy(), column.value_lengths().to_numpy(), self.length)
 
 
@@ -115,9 +128,11 @@ def pad_rows(
 
 def with_end(sentences: Sequence[Sequence[int]], length: int) -> Int64[Tensor, "n {length}"]:
     """Rows of `length` ids: each sentence of fewer ids, the end mark, padding."""
-    lengths = np.array([len(ids) + 1 for ids in sentences], dtype=np.int64)
-    values = [i for ids in sentences for i in (*ids, EOS)]
-    return pad_rows(np.array(values, dtype=np.int64), lengths, length)
+    lengths = np.fromiter(map(len, sentences), dtype=np.int64, count=len(sentences))
+    values = np.fromiter(chain.from_iterable(sentences), dtype=np.int64, count=lengths.sum())
+    rows = pad_rows(values, lengths, length)
+    rows.numpy()[np.arange(len(rows)), lengths] = EOS
+    return rows
 
 
 def sentence_hashes(tokens: Int[Tensor, "n length"], pad: int = PAD) -> Int64[np.ndarray, " n"]:
@@ -136,8 +151,46 @@ def sentence_hashes(tokens: Int[Tensor, "n length"], pad: int = PAD) -> Int64[np
     return hashes.view(np.int64)
 
 
+def joined(parts: Iterable[np.ndarray], n: int, dtype: type[np.generic]) -> np.ndarray:
+    """The parts, one after the other, in an array of `n` that is not copied."""
+    whole = np.empty(n, dtype=dtype)
+    end = 0
+    for part in parts:
+        whole[end : end + len(part)] = part
+        end += len(part)
+    assert end == n, (end, n)
+    return whole
+
+
+def sorted_distinct(values: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " distinct"]:
+    """The different values, sorted. They are moved to the front of `values` itself, so that no memory is needed."""
+    values.sort()
+    kept = 0
+    for begin in range(0, len(values), CHUNK):
+        part = values[begin : begin + CHUNK].copy()
+        is_new = np.diff(part, prepend=part[0]) != 0
+        is_new[0] = kept == 0 or part[0] != values[kept - 1]
+        part = part[is_new]
+        values[kept : kept + len(part)] = part
+        kept += len(part)
+    return values[:kept]
+
+
+def are_among(values: Int64[np.ndarray, " n"], sorted_values: Int64[np.ndarray, " m"]) -> Bool[np.ndarray, " n"]:
+    """Whether each of `values` is one of `sorted_values`, ascending, which are searched and not copied."""
+    if len(sorted_values) == 0:
+        return np.zeros(len(values), dtype=bool)
+    places = np.searchsorted(sorted_values, values)
+    return sorted_values[np.minimum(places, len(sorted_values) - 1)] == values
+
+
+def record_batches(path: Path) -> Iterator[pa.RecordBatch]:
+    """The batches of a file that `ArrowWriter` wrote, read one by one: none stays in memory."""
+    with pa.OSFile(str(path), "rb") as source, pa.ipc.open_stream(source) as stream:
+        yield from stream
+
+
 def read_arrow(path: Path) -> Iterator[dict[str, list[Any]]]:
-    """The batches of a file that `ArrowWriter` wrote, as columns of Python values."""
-    with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as stream:
-        for batch in stream:
-            yield batch.to_pydict()
+    """The same as columns of Python values."""
+    for batch in record_batches(path):
+        yield batch.to_pydict()

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ class Tokenizer:
         self._inner = inner
         self._cutter = Cutter(kind, lower)
         self._strings = sorted(vocabulary, key=vocabulary.__getitem__)
+        self._id_of = vocabulary
         if tuple(self._strings[: len(MARKS)]) != MARKS:
             raise ValueError(f"the first tokens are {self._strings[: len(MARKS)]}, not {MARKS}")
 
@@ -53,7 +56,8 @@ class Tokenizer:
 
         `vocab_size` counts the four marks (None: 20,000; BPE 8,000). Tokens seen fewer than `min_count` times become
         ``<unk>`` (None: 1; for BPE it is the count that a merge needs, 2). BPE starts from the 256 bytes and so has
-        no unknowns. Raises UserError when `vocab_size` leaves no room for tokens or `min_count` is below 1.
+        no unknowns. Memory grows with the different words alone. Raises UserError when `vocab_size` leaves no room for
+        tokens or `min_count` is below 1.
         """
         vocab_size = DEFAULT_VOCAB_SIZE[kind] if vocab_size is None else vocab_size
         least = len(MARKS) + (BYTES if kind == "bpe" else 1)
@@ -61,19 +65,21 @@ class Tokenizer:
             raise UserError(f"vocab_size {vocab_size} is too small for the {kind} tokenizer: at least {least}")
         if min_count is not None and min_count < 1:
             raise UserError(f"min_count {min_count}: at least 1 is accepted")
-        settings: dict[str, Any] = {"vocab_size": vocab_size, "special_tokens": list(MARKS)}
-        trainer: trainers.Trainer
-        if kind == "bpe":
-            inner = Cutter(kind, lower).attach(models.BPE())
-            trainer = trainers.BpeTrainer(
-                min_frequency=min_count or 2,
-                initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-                show_progress=False,
-                **settings,
-            )
-        else:
-            inner = Cutter(kind, lower).attach(models.WordLevel({MARKS[UNK]: UNK}, unk_token=MARKS[UNK]))
-            trainer = trainers.WordLevelTrainer(min_frequency=min_count or 1, show_progress=False, **settings)
+        cutter = Cutter(kind, lower)
+        if kind != "bpe":
+            counts = Counter(chain.from_iterable(map(cutter.words, sentences)))
+            found = [word for word, count in counts.items() if count >= (min_count or 1)]
+            kept = sorted(found, key=lambda word: (-counts[word], word))[: vocab_size - len(MARKS)]
+            ids = {word: i for i, word in enumerate([*MARKS, *kept])}
+            return Tokenizer(kind, lower, cutter.attach(models.WordLevel(ids, unk_token=MARKS[UNK])))
+        inner = cutter.attach(models.BPE())
+        trainer = trainers.BpeTrainer(
+            vocab_size=vocab_size,
+            min_frequency=min_count or 2,
+            special_tokens=list(MARKS),
+            initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+            show_progress=False,
+        )
         inner.train_from_iterator(sentences, trainer)
         # The trainer also registers the marks as strings to look for in text. Without that no text can be a mark.
         state = json.loads(inner.to_str())
@@ -111,7 +117,10 @@ class Tokenizer:
 
     def encode_batch(self, texts: list[str]) -> list[list[int]]:
         """The token ids of each text. No marks are added."""
-        return [encoding.ids for encoding in self._inner.encode_batch_fast(texts)]
+        if self.kind == "bpe":
+            return [encoding.ids for encoding in self._inner.encode_batch_fast(texts)]
+        find = self._id_of.get  # the same as the library's, which would cut every text anew
+        return [[find(word, UNK) for word in self._cutter.words(text)] for text in texts]
 
     def encode_prompts(self, texts: list[str]) -> list[list[int]]:
         """The same of texts that are continued, with what belongs around them."""

@@ -25,7 +25,7 @@ from textgan.metrics.ngram import (
     self_bleu_per_sentence,
 )
 from textgan.metrics.overlap import bleu_orders, corpus_bleu, meteor, rouge_l
-from textgan.metrics.sentences import Sentences
+from textgan.metrics.sentences import Sentences, merged
 from textgan.metrics.significance import Comparison, Difference, interval, paired_bootstrap, paired_bootstrap_means
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "interval",
     "kl_both_ways",
     "length",
+    "merged",
     "meteor",
     "nll_per_token",
     "novelty",

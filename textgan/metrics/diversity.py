@@ -1,6 +1,6 @@
 """How varied, new and repetitive a sample of sentences is, and `text_scores`: all there is for token sequences.
 
-Each metric takes lists of tokens or, where it needs only their n-grams, the `Sentences` counted once. A value that
+Each metric takes lists of tokens or the `Sentences` counted once, those `merged` of several processes too. A value that
 does not exist, as of 4-grams where no sentence has four words, is an error when asked for by name and absent from
 `text_scores`; it is never 0.
 """
@@ -23,7 +23,7 @@ REPETITION_ORDER = 4
 
 
 def sentence_set(sentences: Sequence[Sequence[Token]]) -> frozenset[tuple[Token, ...]]:
-    """The different sentences, as `novelty` looks them up. Built once from the training set."""
+    """The different sentences, as `novelty` looks them up. Built once from the training set, and held in memory."""
     return frozenset(map(tuple, sentences))
 
 
@@ -41,19 +41,20 @@ def distinct(sentences: Sentences | Sequence[Sequence[Token]], n: int, tokenizer
     return Score(value, signature("distinct", n=n, samples=len(sentences), tokenizer=tokenizer))
 
 
-def unique(sentences: Sequence[Sequence[Token]], tokenizer: str = "whitespace") -> Score:
+def unique(sentences: Sentences | Sequence[Sequence[Token]], tokenizer: str = "whitespace") -> Score:
     """Different sentences / all sentences of the sample, in (0, 1].
 
     Raises:
         UserError: there are no sentences.
     """
     _require_sentences(sentences, "unique")
-    value = len(sentence_set(sentences)) / len(sentences)
+    different = sentences.distinct() if isinstance(sentences, Sentences) else sentence_set(sentences)
+    value = len(different) / len(sentences)
     return Score(value, signature("unique", samples=len(sentences), tokenizer=tokenizer))
 
 
 def novelty(
-    sentences: Sequence[Sequence[Token]],
+    sentences: Sentences | Sequence[Sequence[Token]],
     train: AbstractSet[tuple[Token, ...]],
     tokenizer: str = "whitespace",
 ) -> Score:
@@ -65,7 +66,8 @@ def novelty(
         UserError: there are no sentences.
     """
     _require_sentences(sentences, "novelty")
-    value = sum(tuple(sentence) not in train for sentence in sentences) / len(sentences)
+    plain = sentences.plain() if isinstance(sentences, Sentences) else sentences
+    value = sum(tuple(sentence) not in train for sentence in plain) / len(sentences)
     return Score(value, signature("novelty", samples=len(sentences), train=len(train), tokenizer=tokenizer))
 
 
@@ -74,11 +76,18 @@ def novelty_of_hashes(
 ) -> Score:
     """`novelty` of sentences given by their 64-bit hashes; a training set of any size is 8 bytes a sentence.
 
+    The hashes of `train` are ascending: they are searched, not sorted anew for every sample.
+
     Raises:
         UserError: there are no sentences.
     """
     _require_sentences(sentences, "novelty")
-    value = float(np.isin(sentences, train, invert=True).mean())
+    if len(train):
+        places = np.searchsorted(train, sentences)
+        known = train[np.minimum(places, len(train) - 1)] == sentences
+    else:
+        known = np.zeros(len(sentences), dtype=bool)
+    value = float((~known).mean())
     return Score(value, signature("novelty", samples=len(sentences), train=len(train), tokenizer=tokenizer))
 
 
@@ -133,7 +142,7 @@ def length(sentences: Sentences | Sequence[Sequence[Token]], tokenizer: str = "w
 
 
 def text_scores(
-    samples: Sequence[Sequence[Token]],
+    samples: Sentences | Sequence[Sequence[Token]],
     references: Sentences | Sequence[Sequence[Token]] | None = None,
     train: AbstractSet[tuple[Token, ...]] | None = None,
     tokenizer: str = "whitespace",
@@ -147,7 +156,7 @@ def text_scores(
     Raises:
         UserError: see `Sentences`, `bleu`.
     """
-    counted = Sentences(samples, highest=max(*ORDERS, *DISTINCT_ORDERS, REPETITION_ORDER))
+    counted = as_sentences(samples, max(*ORDERS, *DISTINCT_ORDERS, REPETITION_ORDER))
     scores: dict[str, Score] = {}
     if references is not None:
         scores |= bleu(counted, references, ORDERS, tokenizer)
@@ -156,9 +165,9 @@ def text_scores(
     for n in DISTINCT_ORDERS:
         if counted.total(n):
             scores[f"distinct-{n}"] = distinct(counted, n, tokenizer)
-    scores["unique"] = unique(samples, tokenizer)
+    scores["unique"] = unique(counted, tokenizer)
     if train is not None:
-        scores["novelty"] = novelty(samples, train, tokenizer)
+        scores["novelty"] = novelty(counted, train, tokenizer)
     if counted.total(REPETITION_ORDER):
         scores["repetition"] = repetition(counted, REPETITION_ORDER, tokenizer)
     if counted.total(1):
