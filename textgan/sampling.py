@@ -47,7 +47,7 @@ def draw(
     logits: Float[Tensor, "rows vocab"],
     temperature: float = 1.0,
     uniforms: Float[Tensor, " rows"] | None = None,
-    scratch: Float[Tensor, "at_least_rows padded_vocab"] | None = None,
+    scratch: Float[Tensor, "at_least_rows vocab"] | None = None,
 ) -> Int[Tensor, " rows"]:
     """One token a row from ``softmax(logits / temperature)`` by inversion of its distribution function.
 
@@ -56,52 +56,41 @@ def draw(
     fp32, whose uniform numbers resolve 2^-24: a token rarer than that is drawn at about, not exactly, its rate.
     A token of probability zero is never drawn, whatever the rounding.
 
-    `scratch` (from `scratch_for`) saves a caller of many draws the time that a system takes to hand out fresh memory.
+    `scratch`, in fp32, saves a caller of many draws the time that a system takes to hand out fresh memory.
     """
     rows, vocab = logits.shape
-    weights = scratch_for(rows, vocab, logits.device) if scratch is None else scratch[:rows]
-    weights[:, vocab:] = -torch.inf
-    logits = logits.float()
-    torch.sub(logits, logits.amax(-1, keepdim=True), out=weights[:, :vocab])
-    if temperature != 1:
-        weights.div_(temperature)
-    weights = weights.exp_().view(rows, -1, BLOCK)
+    logits = logits.float() if temperature == 1 else logits.float() / temperature
+    weights = torch.softmax(logits, -1, out=None if scratch is None else scratch[:rows])
     if uniforms is None:
         uniforms = torch.rand(rows, device=logits.device)
 
-    block_sums = weights.sum(-1)
+    blocks, rest = vocab // BLOCK, slice(vocab - vocab % BLOCK, None)
+    whole = weights[:, : rest.start].unflatten(1, (blocks, BLOCK))
+    block_sums = torch.cat([whole.sum(-1), weights[:, rest].sum(-1, keepdim=True)], 1)
     cumulative = block_sums.cumsum(-1)
     target = uniforms[:, None] * cumulative[:, -1:]
-    block = _first_beyond(target, cumulative, block_sums)  # (rows, 1)
+    block = _first_beyond(target, cumulative)  # (rows, 1)
+    places = block * BLOCK + torch.arange(BLOCK, device=logits.device)
+    within = weights.gather(1, places.clamp(max=vocab - 1)) * (places < vocab)
     before = (cumulative - block_sums).gather(1, block)
-    within = weights.gather(1, block[:, :, None].expand(-1, -1, BLOCK)).squeeze(1)
-    token = _first_beyond(target - before, within.cumsum(-1), within)
-    return (block * BLOCK + token).squeeze(1)
-
-
-def scratch_for(rows: int, vocab: int, device: torch.device) -> Float[Tensor, "rows padded_vocab"]:
-    """Memory for the weights of `draw`: whole blocks of tokens."""
-    return torch.empty(rows, -(-vocab // BLOCK) * BLOCK, device=device)
+    return (block * BLOCK + _first_beyond(target - before, within.cumsum(-1))).squeeze(1)
 
 
 def rows_at_once(vocab: int, device: torch.device) -> int:
-    """Of how many rows the logits are best held at once: 16 MB on a CPU, where fewer do not repay the start of each
-    operation, and 512 MB on a GPU; at least 256 rows on a CPU, which repay reading the output layer's weights.
+    """Of how many rows the logits are best held at once: 4 MB on a CPU, which its caches hold, and 512 MB on a GPU; at
+    least 256 rows on a CPU, which repay reading the output layer's weights.
     """
-    return max(256, 2**22 // vocab) if device.type == "cpu" else max(1, 2**27 // vocab)
+    return max(256, 2**20 // vocab) if device.type == "cpu" else max(1, 2**27 // vocab)
 
 
-def _first_beyond(
-    target: Float[Tensor, "rows 1"], cumulative: Float[Tensor, "rows n"], weights: Float[Tensor, "rows n"]
-) -> Int[Tensor, "rows 1"]:
-    """The first entry of positive weight whose cumulative sum is beyond the target.
+def _first_beyond(target: Float[Tensor, "rows 1"], cumulative: Float[Tensor, "rows n"]) -> Int[Tensor, "rows 1"]:
+    """The first entry whose cumulative sum is beyond the target, and which so has a weight above zero.
 
-    Rounding may leave none beyond it; then the last entry of positive weight.
+    Rounding may have made the target less than nothing or all there is; then the first or the last such entry.
     """
-    n = weights.shape[1]
-    order = torch.arange(n, device=weights.device, dtype=torch.float32)
-    preference = torch.where(cumulative > target, 2 * n - order, order)
-    return preference.mul_(weights > 0).argmax(-1, keepdim=True)
+    last = cumulative[:, -1:]
+    below = torch.nextafter(last, torch.zeros_like(last))
+    return torch.searchsorted(cumulative, torch.minimum(target.clamp(min=0), below), right=True)
 
 
 @torch.no_grad()
@@ -144,7 +133,7 @@ def complete(
     if not temperature > 0:
         raise UserError(f"temperature (={temperature}) must be greater than 0")
     device = sentences.device
-    scratch = scratch_for(at_once or rows_at_once(spec.vocab_size, device), spec.vocab_size, device)
+    scratch = torch.empty(at_once or rows_at_once(spec.vocab_size, device), spec.vocab_size, device=device)
     rows = torch.empty(0, dtype=torch.int64, device=device)  # those being written
     ended = torch.empty(0, dtype=torch.bool, device=device)
     state, joined = None, 0
