@@ -13,12 +13,13 @@ the running mean of |J_w^T y|. Terms that are lazily made have a step of their o
 Adam, with beta1 0 and beta2 0.99, is slowed as the paper has it: ``c = k / (k + 1)``, rate c, decays to the power of c.
 What is sampled is well averaged over the steps (``trainer.ema: 0.999``).
 
-Differs from the paper: the smallest size is the image's, halved until 3 or 4 pixels are left; sizes, rates, the mapping
-and gamma are for small images; images are enlarged and halved by doubling, or by means of 2 x 2, with the filter
-1, 2, 1, which together are the paper's 1, 3, 3, 1; the deviation of the batch, of all of it, is a feature after the
-last convolution; the running mean begins with the first path length, not with 0, from where it would need hundreds of
-steps; the path length is of half a batch, as in the authors' code; truncation is an option of `sample`, with
-the mean of fresh styles.
+Differs from the paper: the smallest size is the image's, halved until 3 or 4 pixels are left; sizes, rates and gamma
+are for few and small images, on which mixed styles, the path length and a slow mapping together do harm
+(``docs/benchmarks.md``): they are off, and ``configs/stylegan-faces.yaml`` has them. Images are enlarged and halved
+by doubling, or by means of 2 x 2, with the filter 1, 2, 1, which together are the paper's 1, 3, 3, 1; the deviation
+of the batch, of all of it, is a feature after the last convolution; the running mean begins with the first path
+length, not with 0, from where it would need hundreds of steps; the path length is of half a batch, as in the authors'
+code; truncation is an option of `sample`, with the mean of fresh styles.
 """
 
 from __future__ import annotations
@@ -50,26 +51,26 @@ class Config(LatentImageGameConfig):
     """Numbers of a style."""
     layers: int = 2
     """Layers of the mapping. The paper: 8."""
-    mapping_rate: float = 0.01
-    """Their learning rate, as a share of the others'."""
+    mapping_rate: float = 1.0
+    """Their learning rate, as a share of the others'. The paper: 0.01."""
     width: int = 16
     """Maps of the largest size; twice as many of each smaller one."""
     most: int = 64
     """Maps at most."""
-    mixing: float = 0.9
-    """Share of the images with two styles."""
-    gamma: float = 0.1
-    """Weight of R1. The paper's grows with the size of the images: 10 at 1024 x 1024."""
+    mixing: float = 0.0
+    """Share of the images with two styles. The paper: 0.9."""
+    gamma: float = 10.0
+    """Weight of R1: the fewer images there are, the sooner a discriminator knows them by heart."""
     gamma_every: int = 16
     """Rounds from one step on R1 to the next."""
-    path: float = 2.0
-    """Weight of the path length. 0: none."""
+    path: float = 0.0
+    """Weight of the path length. 0: none. The paper: 2."""
     path_every: int = 4
     """Rounds from one step on it to the next."""
     path_decay: float = 0.01
     """Share of a batch, after the first, in the running mean of the path length, in [0, 1)."""
     optimizers: OptimizersConfig = field(
-        default_factory=lambda: OptimizersConfig(generator=2e-3, discriminator=2e-3, beta1=0.0, beta2=0.99)
+        default_factory=lambda: OptimizersConfig(generator=5e-3, discriminator=5e-3, beta1=0.0, beta2=0.99)
     )
     """How both sides learn."""
 
@@ -85,7 +86,10 @@ class Config(LatentImageGameConfig):
             )
 
 
-TINY = Config(batch_size=16, rounds=3, latent=8, style=8, width=8, most=8, gamma_every=2, path_every=2)
+TINY = Config(
+    batch_size=16, rounds=3, latent=8, style=8, mapping_rate=0.01, width=8, most=8, mixing=0.9, gamma_every=2, path=2.0,
+    path_every=2,
+)  # fmt: skip
 
 
 class StyleGAN(LatentImageGame):
