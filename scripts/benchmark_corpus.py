@@ -27,7 +27,7 @@ from typing import Any
 import torch
 
 from textgan import command_line
-from textgan.process import keep_freed_memory
+from textgan.memory import keep_freed_memory
 from textgan.scaling import Captions, exponent, markdown_table, write_results
 from textgan.stopwatch import machine
 

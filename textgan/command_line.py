@@ -16,7 +16,7 @@ import tyro
 import yaml
 
 from textgan.errors import UserError
-from textgan.process import keep_freed_memory
+from textgan.memory import keep_freed_memory
 from textgan.resources import project_folder
 
 USER_ERROR = 2
