@@ -62,7 +62,8 @@ def main(args: list[str]) -> None:
         _say(f"textgan: error: {who} has lost another; --resume goes on from the last checkpoint")
         sys.exit(1)
     processes.end()
-    sys.exit(status)
+    if status:
+        sys.exit(status)
 
 
 def _train(entry: Entry, command: TrainCommand, processes: Processes) -> int:
