@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import textgan
-from tests.test_command_lines import contents, records
+from tests.command_lines.calls import contents, records
 from textgan.data.settings import DataConfig
 from textgan.data.stories import Story, StoryCorpus, encode_endings, open_stories
 from textgan.errors import UserError

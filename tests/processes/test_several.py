@@ -63,6 +63,7 @@ class TestCommand:
         housekeeping = ["--trainer.log-every", "1", "--trainer.checkpoint-every", "0"]
         return [*tiny_options, "--trainer.shards", "2", *housekeeping]
 
+    @pytest.mark.slow  # the one that is killed below is held against one process too
     def test_two_processes_write_one_run_which_one_process_writes_too(self, options: list[str], tmp_path: Path) -> None:
         runs = {"two": [*options, *TWO], "one": options}
         for name, line in runs.items():

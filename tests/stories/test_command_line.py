@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.test_command_lines import Call, Outcome, contents
+from tests.command_lines.calls import Call, Outcome, contents
 from textgan import command_line
 from textgan.data.stories import Cloze, Story, StoryCorpus, open_stories
 from textgan.stories import StoryEnder, demo
