@@ -258,10 +258,10 @@ class Trainer:
         # never written before it was asked (`_flush_losses`).
         if self.device.type == "cpu":
             self._check_finite(move.player, values, turn.stage)
+        self._gradients.seed_whole(self._moment)  # an optimiser that draws draws the same everywhere
         optimizer.step()
         self._averages.update(move.player)
         if move.after is not None:
-            self._gradients.seed_whole(self._moment)
             with torch.no_grad():
                 move.after()
         self._losses.add(move.player, values)
