@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from plain_ways import features_by_width, nested_loop, sample_by_multinomial
+from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from textgan import command_line, policy_gradient, registry
@@ -46,7 +46,7 @@ from textgan.networks.text_generator import TextGenerator
 from textgan.precision import bfloat16
 from textgan.profiling import amount_of, kinds, replaced
 from textgan.reproducibility import seed_everything
-from textgan.sampling import Policy, sample
+from textgan.sampling import sample
 from textgan.stopwatch import machine, now, peak_memory, seconds_of
 from textgan.trainer import Trainer
 
@@ -154,72 +154,6 @@ class Played(NamedTuple):
         return partial(self.trainer.make, Place(stage, 0, move))
 
 
-# ---------------------------------------------------------------------------------------------------- plain ways
-
-
-@torch.no_grad()
-def nested_loop(
-    policy: Policy, tokens: Tensor, reward: Callable[[Tensor], Tensor], rollouts: int, usual: bool
-) -> Tensor:
-    """Roll-out rewards ``(B, T)`` of full sentences ``(B, T)``, one prefix and one roll-out at a time.
-
-    Each roll-out reads its prefix again from the begin mark, draws the rest with ``torch.multinomial`` and has the
-    batch rewarded. `usual` calls the generator's whole step for every token that is read, logits and log-softmax
-    included, as the public implementations do; without it ("lean") no logits are computed while a prefix is read.
-    """
-    batch, length = tokens.shape
-    rewards = torch.zeros(batch, length, device=tokens.device)
-    for _ in range(rollouts):
-        for prefix in range(1, length):
-            state = policy.start(batch)
-            words = list(tokens[:, :prefix].unbind(1))
-            for word in words:
-                if usual:
-                    policy.logits(state).log_softmax(-1)
-                state = policy.advance(word, state)
-            while True:
-                words.append(torch.multinomial(policy.logits(state).softmax(-1), 1).squeeze(1))
-                if len(words) == length:
-                    break
-                state = policy.advance(words[-1], state)
-            rewards[:, prefix - 1] += reward(torch.stack(words, 1))
-        rewards[:, -1] += reward(tokens)
-    return rewards / rollouts
-
-
-@torch.no_grad()
-def sample_by_multinomial(policy: Policy, n: int, length: int) -> Tensor:
-    """`n` sentences ``(n, T)``, a word of all of them at a time by ``torch.multinomial`` over the whole softmax."""
-    state = policy.start(n)
-    words: list[Tensor] = []
-    for _ in range(length):
-        if words:
-            state = policy.advance(words[-1], state)
-        words.append(torch.multinomial(policy.logits(state).softmax(-1), 1).squeeze(1))
-    return torch.stack(words, 1)
-
-
-def features_by_width(
-    network: TextCNN, of_image: bool, inputs: Tensor, lengths: Tensor | None = None, shared: int = 0, copies: int = 1
-) -> Tensor:
-    """`TextCNN.features_embedded` of full sentences as it is usually written, all positions for each width.
-
-    Convolution, bias, relu, then the maximum over positions. `of_image` takes the embeddings as an image of one
-    channel, as public implementations do; without it they are channels, which is faster.
-    """
-    assert lengths is None, "only full sentences"
-    found = []
-    for window in network.windows:
-        assert isinstance(window, nn.Conv1d)
-        if of_image:
-            filters = window.weight.transpose(1, 2).unsqueeze(1)  # (F, 1, width, E)
-            response = F.conv2d(inputs.unsqueeze(1), filters, window.bias).squeeze(3)
-        else:
-            response = window(inputs.transpose(1, 2))
-        found.append(F.max_pool1d(F.relu(response), response.shape[2]).squeeze(2))
-    return network.through_highway(torch.cat(found, 1))
-
-
 # ---------------------------------------------------------------------------------------------------------- rows
 
 
@@ -285,8 +219,8 @@ def discriminator_epoch(options: Options) -> Work:
     network = game.trainer.game.get_submodule("opponent.network")
     assert isinstance(network, TextCNN)
 
-    def by_width(of_image: bool) -> float:
-        network.features_embedded = partial(features_by_width, network, of_image)  # type: ignore[method-assign]
+    def by_width(of_image: bool, apart: bool) -> float:
+        network.features_embedded = partial(features_by_width, network, of_image, apart)  # type: ignore[method-assign]
         try:
             step()
             return statistics.fmean(seconds_of(step, game.trainer.device, tried)) * steps
@@ -295,8 +229,9 @@ def discriminator_epoch(options: Options) -> Work:
 
     some = f", from {tried} of {steps} steps" if tried < steps else ""
     baselines = {
-        f"a convolution for each width{some}": partial(by_width, False),
-        f"a convolution of an image for each width{some}": partial(by_width, True),
+        f"a convolution for each width{some}": partial(by_width, False, False),
+        f"the same, real and fake apart{some}": partial(by_width, False, True),
+        f"a convolution of an image for each width, real and fake apart{some}": partial(by_width, True, True),
     }
     return Work([(step, steps)], steps * game.amount, game.unit, baselines=baselines)
 

@@ -11,6 +11,8 @@ FOLDER = Path(__file__).parent.parent / "scripts"
 
 
 def load_script(name: str) -> ModuleType:
+    if str(FOLDER) not in sys.path:
+        sys.path.append(str(FOLDER))  # as where Python runs a script: they import one another
     spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None

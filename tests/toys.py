@@ -81,9 +81,9 @@ class Gaussian:
     def __init__(self, seed: int = 0) -> None:
         self.drawn, self.seed = 0, seed
 
-    def next(self, n: int) -> Tensor:
+    def next(self, n: int, part: slice = slice(None)) -> Tensor:
         self.drawn += 1
-        return torch.randn(n, 2, generator=torch.Generator().manual_seed(1000 * self.seed + self.drawn)) + 3
+        return torch.randn(n, 2, generator=torch.Generator().manual_seed(1000 * self.seed + self.drawn))[part] + 3
 
     def state_dict(self) -> dict[str, int]:
         return {"drawn": self.drawn}

@@ -43,7 +43,10 @@ class Gradients:
         self._count = shards or processes.size
         _check_divisible(self._count, processes.size, game.batch_size)
         each = self._count // processes.size
-        self._own = [Shard(processes.rank * each + i, self._count) for i in range(each)]
+        self._shards = [Shard(processes.rank * each + i, self._count) for i in range(each)]
+        share = game.batch_size // processes.size
+        self.own = slice(processes.rank * share, (processes.rank + 1) * share)
+        """This process's examples among those of a batch."""
         self.seed = torch.initial_seed()
         """What the random numbers of shards follow from."""
 
@@ -55,20 +58,20 @@ class Gradients:
         mover: Sequence[nn.Parameter],
         moment: tuple[int, ...],
     ) -> dict[str, Tensor]:
-        """Adds the gradient of the loss's mean over the `batch` of all processes to that of the mover's weights.
+        """Adds the gradient of the loss's mean over a batch to that of the mover's weights.
 
-        Returns the values of its terms and of what it tells, means too. At a `moment` of its own a step in several
-        shards has random numbers of its own.
+        Of the batch, `batch` is this process's `own` part. Returns the values of its terms and of what it tells, means
+        too. At a `moment` of its own a step in several shards has random numbers of its own.
         """
         values: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self._processes.device))
         buffers = Buffers(self._game) if self._count > 1 else None
-        for shard in self._own:
-            size = self._game.batch_size // shard.count
-            own = _slice(batch, shard.index * size, size)
+        size = self._game.batch_size // self._count
+        for number, shard in enumerate(self._shards):
+            own = _slice(batch, number * size, size)
             with self._playing(shard, buffers, moment):
                 for part, share, is_last in _split(own, self._micro_batch):
                     weight = self._processes.size * share / shard.count  # the processes' means are taken afterwards
-                    synchronises = is_last and shard is self._own[-1]
+                    synchronises = is_last and shard is self._shards[-1]
                     with self._processes.synchronised(self._game, mover, synchronises) as call:
                         with bfloat16(self._processes.device, self._lower):
                             found = call(loss, _to(part, self._processes.device), turn)

@@ -78,9 +78,9 @@ class TimedBatches:
         self._batches, self._clock = batches, clock
         self.last: Any = None
 
-    def next(self, n: int) -> Any:
+    def next(self, n: int, part: slice = slice(None)) -> Any:
         with self._clock.part("batch"):
-            self.last = self._batches.next(n)
+            self.last = self._batches.next(n, part)
         return self.last
 
     def state_dict(self) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class TrainerConfig:
 class Batches(Protocol):
     """Where real examples come from; it knows its place and can be put back to it."""
 
-    def next(self, n: int) -> Any: ...
+    def next(self, n: int, part: slice = ...) -> Any: ...
     def state_dict(self) -> dict[str, Any]: ...
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
@@ -250,7 +250,8 @@ class Trainer:
             parameter.requires_grad_(True)
         optimizer = self.optimizers[move.player]
         optimizer.zero_grad(set_to_none=True)
-        values = self._gradients.leave(move.loss, self._batches.next(self.game.batch_size), turn, mover, self._moment)
+        batch = self._batches.next(self.game.batch_size, self._gradients.own)
+        values = self._gradients.leave(move.loss, batch, turn, mover, self._moment)
         values["gradient_norm"] = norm = nn.utils.get_total_norm([p.grad for p in mover if p.grad is not None])
         if move.clip is not None:
             nn.utils.clip_grads_with_norm_(mover, move.clip, norm)

@@ -43,6 +43,14 @@ def test_every_sentence_comes_once_an_epoch_and_every_batch_is_full(size: int, n
         assert sorted(order[epoch * size : (epoch + 1) * size]) == list(range(size))
 
 
+def test_parts_of_a_batch_are_parts_of_the_same_batch() -> None:
+    whole, first, second = (Batches(Numbers(10), seed=3) for _ in range(3))
+    for _ in range(5):
+        parts = first.next(6, slice(0, 3)), second.next(6, slice(3, 6))
+        assert torch.equal(torch.cat(parts), whole.next(6))
+    assert first.state_dict() == second.state_dict() == whole.state_dict()
+
+
 def test_epochs_and_seeds_have_orders_of_their_own() -> None:
     order = drawn(Batches(Numbers(50), seed=1), [50, 50])
     assert order[:50] != order[50:]

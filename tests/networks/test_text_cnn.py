@@ -5,7 +5,9 @@ import torch
 
 from textgan.data.spec import NONE, TextSpec
 from textgan.errors import UserError
+from textgan.networks import text_cnn
 from textgan.networks.text_cnn import SEQGAN_FILTERS, TextCNN
+from textgan.networks.windows import WordTable
 
 TEXT = TextSpec(30, 9, train_size=0)
 ORACLE = TextSpec(30, 9, train_size=0, bos=0, eos=NONE, pad=NONE, unk=NONE)
@@ -92,6 +94,44 @@ def test_sharing_a_prefix_does_not_change_the_scores(spec, shared, record):
     tokens[:, :shared] = tokens[::4, :shared].repeat_interleave(4, 0)
     with torch.set_grad_enabled(record):
         torch.testing.assert_close(built(tokens, shared, copies=4), built(tokens))
+
+
+def test_looked_up_scores_follow_the_weights():
+    built, tokens = network(TEXT), batch(TEXT)[:16]
+    tokens[:, :1] = tokens[::4, :1].repeat_interleave(4, 0)
+    with torch.no_grad():
+        before = built(tokens, 1, copies=4)
+        few = built(tokens[:4], 1, copies=4)  # fewer words than the vocabulary: the tables are there already
+        built.windows[2].weight.mul_(2)
+        after, whole = built(tokens, 1, copies=4), built(tokens)
+    torch.testing.assert_close(few, before[:4])
+    torch.testing.assert_close(after.tolist(), [naive(built, row) for row in tokens.tolist()])
+    torch.testing.assert_close(whole, after)
+    assert not torch.allclose(before, after)
+
+
+def test_tables_are_made_for_rollouts_alone_and_given_back(monkeypatch):
+    made = []
+    monkeypatch.setattr(text_cnn, "WordTable", lambda *given: made.append(given) or WordTable(*given))
+    built, tokens = network(ORACLE), batch(ORACLE)[:1].repeat(16, 1)
+    built(tokens, 3, copies=4)
+    with torch.no_grad():
+        built(tokens)
+        built(tokens[:3], 3, copies=3)
+        assert made == []
+        built(tokens, 3, copies=4)
+        built(tokens, 5, copies=4)
+        assert len(made) == len(WIDTHS)
+    built(tokens)
+    with torch.no_grad():
+        built(tokens, 3, copies=4)
+        assert len(made) == 2 * len(WIDTHS)
+        monkeypatch.setattr(
+            text_cnn, "MOST_TABULATED", 8 * 31 * sum(w * f for w, f in zip(WIDTHS, FILTERS, strict=True)) - 1
+        )
+        built.windows[0].weight.mul_(1)
+        built(tokens, 3, copies=4)
+        assert len(made) == 2 * len(WIDTHS)
 
 
 def test_every_parameter_receives_a_gradient():

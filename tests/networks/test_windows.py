@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
-from textgan.networks.windows import strongest_window
+from textgan.networks.windows import WordTable, strongest_window
 
 
 def by_convolution(inputs: Tensor, weight: Tensor, lengths: Tensor | None = None, first: int = 0) -> Tensor:
@@ -44,6 +44,22 @@ def test_windows_from_a_place_on() -> None:
         torch.testing.assert_close(strongest_window(inputs, weight, None, 3), by_convolution(inputs, weight, None, 3))
     found = strongest_window(inputs, weight.requires_grad_(), None, 3)
     torch.testing.assert_close(found, by_convolution(inputs, weight, None, 3))
+
+
+@pytest.mark.parametrize("width", [1, 3, 7])
+@pytest.mark.parametrize("lengths", [None, [7, 3, 1, 5]])
+def test_a_table_gives_what_a_convolution_of_the_embeddings_gives(width: int, lengths: list[int] | None) -> None:
+    torch.manual_seed(0)
+    embedding = torch.randn(11, 3, dtype=torch.float64)
+    weight = torch.randn(6, 3, width, dtype=torch.float64)
+    ends = torch.tensor(lengths or [7] * 4)
+    tokens = torch.randint(11, (4, 7)).where(torch.arange(7) < ends[:, None], len(embedding))
+    inputs = torch.cat([embedding, embedding.new_zeros(1, 3)])[tokens]
+    table, given = WordTable(embedding, weight), None if lengths is None else ends
+    torch.testing.assert_close(table.strongest(tokens, given), by_convolution(inputs, weight, given))
+    if lengths is None and width < 7:
+        expected = by_convolution(inputs, weight, None, 4 - width // 2)
+        torch.testing.assert_close(table.strongest(tokens, None, 4 - width // 2), expected)
 
 
 @pytest.mark.parametrize("lengths", [None, [5, 2, 4]])

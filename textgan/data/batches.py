@@ -31,19 +31,21 @@ class Batches:
         self._position = 0
         self._order = self._permutation()
 
-    def next(self, n: int) -> Any:
-        """The next `n` examples, as the split gives them. What the epoch lacks at its end comes from the next one."""
-        parts = []
+    def next(self, n: int, part: slice = slice(None)) -> Any:
+        """The next `n` examples, as the split gives them, or the `part` of them that this process needs.
+
+        What the epoch lacks at its end comes from the next one.
+        """
+        order = []
         missing = n
         while missing:
             if self._position == len(self._order):
                 self._epoch, self._position = self._epoch + 1, 0
                 self._order = self._permutation()
-            part = self._order[self._position : self._position + missing]
-            parts.append(part)
-            self._position += len(part)
-            missing -= len(part)
-        return self._split.take(torch.cat(parts).long())
+            order.append(self._order[self._position : self._position + missing])
+            self._position += len(order[-1])
+            missing -= len(order[-1])
+        return self._split.take(torch.cat(order)[part].long())
 
     def state_dict(self) -> dict[str, int]:
         """Epochs that lie behind and examples of this epoch that do."""

@@ -37,12 +37,41 @@ def _responses(inputs: Tensor, weight: Tensor, lengths: Tensor | None, first: in
     image = inputs[:, first:].unsqueeze(1).permute(0, 3, 1, 2)  # (B, E, 1, T)
     kernel = weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
     responses = F.conv2d(image, kernel).squeeze(2).transpose(1, 2)
-    if lengths is None:
-        return responses
-    width = weight.shape[2]
-    end = torch.arange(first + width, inputs.shape[1] + 1, device=inputs.device)
+    return responses if lengths is None else _within(responses, lengths, first, weight.shape[2])
+
+
+def _within(responses: Tensor, lengths: Tensor, first: int, width: int) -> Tensor:
+    """The responses of windows from `first` on; -inf where one is not within its sentence."""
+    end = torch.arange(responses.shape[1], device=responses.device) + first + width
     outside = end > lengths.clamp(min=width)[:, None]
     return responses.masked_fill(outside[:, :, None], -torch.inf)
+
+
+class WordTable:
+    """Responses by looking them up: each word's share in that of each filter, for each place in the window.
+
+    A response is then the sum of `width` rows of the table instead of a product with the filters: on a CPU four times
+    faster than a convolution, once the table is there, which takes the time of a convolution over as many words as the
+    vocabulary has. Records no gradient, and does not follow the weights when they change.
+    """
+
+    @torch.no_grad()
+    def __init__(self, embedding: Float[Tensor, "vocab embedding"], weight: Float[Tensor, "filters embedding width"]):
+        filters, size, self._width = weight.shape
+        rows = weight.new_zeros((len(embedding) + 1) * self._width, filters)  # a word's places one after the other
+        by_place = weight.permute(1, 2, 0).reshape(size, -1)
+        torch.mm(embedding, by_place, out=rows[: -self._width].view(len(embedding), -1))
+        self._rows = rows
+
+    @torch.no_grad()
+    def strongest(
+        self, tokens: Int[Tensor, "batch length"], lengths: Int[Tensor, " batch"] | None = None, first: int = 0
+    ) -> Float[Tensor, "batch filters"]:
+        """`strongest_window` of the tokens' embeddings. A token that is the vocabulary's size stands for nothing."""
+        places = torch.arange(self._width, device=tokens.device)
+        windows = tokens[:, first:].unfold(1, self._width, 1) * self._width + places
+        responses = F.embedding_bag(windows.flatten(0, 1), self._rows, mode="sum").view(*windows.shape[:2], -1)
+        return (responses if lengths is None else _within(responses, lengths, first, self._width)).amax(1)
 
 
 class _Strongest(torch.autograd.Function):
@@ -72,11 +101,11 @@ class _Strongest(torch.autograd.Function):
         of_weight = F.embedding_bag(window.t().contiguous(), rows, None, mode="sum",
                                     per_sample_weights=gradient.t().contiguous())  # fmt: skip
 
-        order = window.flatten().argsort()
+        order = place.argsort(1)  # of each sentence, the filters of its first window, of its second, ...
         held = torch.bincount(window.flatten(), minlength=batch * count)
         of_windows = F.embedding_bag(
-            order % filters, weight.transpose(1, 2).flatten(1), held.cumsum(0) - held, mode="sum",
-            per_sample_weights=gradient.flatten()[order],
+            order.flatten(), weight.transpose(1, 2).flatten(1), held.cumsum(0) - held, mode="sum",
+            per_sample_weights=gradient.gather(1, order).flatten(),
         ).view(batch, count, width, size)  # fmt: skip
         of_inputs = torch.zeros_like(inputs)
         for k in range(width):

@@ -96,8 +96,8 @@ class Opponent(nn.Module):
 
     def loss(self, real: Any, turn: Turn) -> Loss:
         """What it minimises, on real sentences ``(B, T)`` and as many of the pool."""
-        real_scores = self.network(real)
-        fake_scores = self.network(self.pool.draw(len(real)).long())
+        fake = self.pool.draw(len(real)).long()
+        real_scores, fake_scores = self.network(torch.cat([real, fake])).chunk(2)  # weights are read once for both
         real_loss, fake_loss = self._objective.discriminator(real_scores, fake_scores)
         penalty = self.config.l2 * self.network.output_penalty()
         return Loss(
