@@ -10,7 +10,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 LARGEST_KEPT = 2**27
 """Bytes of the largest tensor whose memory is kept: the logits of 1,280 words of 20,000, say, which then take half the
-time to learn from. What is kept but does not fit what is asked for next is memory that is lost: the larger, the more."""
+time to learn from. What is kept but does not fit what is asked for next is lost memory: the larger, the more."""
 
 
 def keep_freed_memory() -> None:

@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from safetensors.torch import save_file
 from torch import Tensor
@@ -113,7 +114,7 @@ class Run:
     def write_model(self, weights: Mapping[str, Tensor]) -> None:
         """``model.safetensors``, whole or not at all."""
         draft = self.model_file.with_name(f".{self.model_file.name}")
-        save_file({name: tensor.detach().cpu().clone() for name, tensor in weights.items()}, draft)
+        save_file({name: _apart(tensor) for name, tensor in weights.items()}, draft)
         draft.replace(self.model_file)
 
     def log(self, record: dict[str, Any]) -> None:
@@ -147,3 +148,8 @@ class Run:
         folder = self.samples_folder if name.isdecimal() else self.sheets_folder
         folder.mkdir(exist_ok=True)
         write_atomically(folder / f"{name}.png", picture)
+
+
+def _apart(tensor: Tensor) -> Tensor:
+    """The tensor on the CPU, sharing memory with no other, its dimensions in order, as safetensors wants it."""
+    return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)

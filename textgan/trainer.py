@@ -122,7 +122,8 @@ class Trainer:
     ) -> None:
         self._processes = processes or Alone(choose_device(config.device))
         self.device = self._processes.device
-        self.game = game.to(self.device)
+        # The memory format is for convolutions of images, which are faster in it.
+        self.game = game.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._gradients = Gradients(self.game, self._processes, config.shards, config.micro_batch, config.precision)
         self.stages = game.stages()
         self.optimizers = {player: fused(optimizer) for player, optimizer in game.optimizers().items()}

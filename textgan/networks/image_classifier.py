@@ -7,6 +7,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+LARGE = 16
+"""Pixels a side from which on an image is halved by the first convolution already: a quarter of the work."""
+
 
 class ImageClassifier(nn.Module):
     """3 x 3 convolutions, halving while the image has 6 pixels a side or more, then features, then a logit a class."""
@@ -14,6 +17,9 @@ class ImageClassifier(nn.Module):
     def __init__(self, channels: int, size: int, classes: int, width: int = 32, features: int = 64) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()]
+        if size >= LARGE:
+            layers.append(nn.MaxPool2d(2))
+            size //= 2
         while size >= 6:
             wider = min(2 * width, 128)
             layers += [nn.Conv2d(width, wider, 3, padding=1), nn.BatchNorm2d(wider), nn.ReLU(), nn.MaxPool2d(2)]
