@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from textgan.errors import UserError
 from textgan.run import Run
@@ -85,6 +87,15 @@ def test_a_resumed_run_forgets_the_steps_it_will_make_again(run: Run) -> None:
 def test_samples_are_a_sentence_a_line(run: Run) -> None:
     run.write_samples(17, ["the cat", "", "größer"])
     assert (run.samples_folder / "17.txt").read_text(encoding="utf-8") == "the cat\n\ngrößer\n"
+
+
+def test_weights_come_back_whatever_their_layout_in_memory(run: Run) -> None:
+    weight = torch.arange(24.0).view(2, 3, 2, 2)
+    given = {"plain": weight, "channels last": weight.to(memory_format=torch.channels_last), "part": weight[1]}
+    run.write_model(given)
+    found = load_file(run.model_file)
+    assert found.keys() == given.keys()
+    assert all(torch.equal(found[name], tensor) for name, tensor in given.items())
 
 
 def test_a_run_that_came_to_nothing_is_discarded_but_not_one_with_a_checkpoint(tmp_path: Path) -> None:
