@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 
 from tests.games.test_every_game import SPECS, Images
@@ -14,9 +16,9 @@ SPEC = SPECS["image_domains"]["images"]
 TURN = Turn("adversarial", 0, 0.0)
 
 
-def _game() -> CartoonGAN:
+def _game(**options: float) -> CartoonGAN:
     seed_everything(0)
-    return CartoonGAN(TINY, SPEC)
+    return CartoonGAN(dataclasses.replace(TINY, **options), SPEC)
 
 
 def _batch() -> UnpairedImages:
@@ -84,7 +86,7 @@ def test_the_discriminator_also_rejects_cartoons_without_edges():
 
 
 def test_the_generator_keeps_what_is_seen_in_the_photograph_itself():
-    game, (photographs, cartoons) = _game(), _batch()
+    game, (photographs, cartoons) = _game(content=10.0), _batch()
     loss = game.generator_loss(UnpairedImages(photographs, cartoons), TURN)
     fake = game.generator(photographs)
     seen = [game.perception.eval().body(images) for images in (fake, photographs)]

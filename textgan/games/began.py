@@ -53,7 +53,7 @@ class Config(DecoderConfig):
     """What latent vectors are drawn from."""
     encoder: ImageDiscriminatorConfig = field(default_factory=ImageDiscriminatorConfig)
     """The autoencoder's way to the code."""
-    gamma: float = 0.7
+    gamma: float = 0.9
     """The equilibrium: the error of fakes as a share of that of real images, in (0, 1]."""
     rate: float = 0.02
     """lambda: how fast k moves."""

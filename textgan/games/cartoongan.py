@@ -13,8 +13,9 @@ e(c) is c but for the pixels beside an edge, which are a Gaussian mean of their 
 Differs from the paper: phi is not VGG but a small network of the game's own, which learns in a stage before the others,
 from both domains, to say which way images were mirrored (`textgan.parts.perception`); edges are places of a large
 gradient (Sobel's), not Canny's, and the Gaussian is 3 pixels wide; the generator deceives with -log D, not with
-log(1 - D); widths, halvings, outer kernels and the fields of votes follow the size of the images. The usual second
-domain is of the images in three flat tones.
+log(1 - D); widths, halvings, outer kernels and the fields of votes follow the size of the images; by default what is
+seen weighs 1, not 10, with which small images hardly change. The usual second domain is of the images in three flat
+tones.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Config(TranslationConfig):
     """Rounds in which the generator learns to keep what it is shown."""
     rounds: int = 1000
     """Rounds of the game."""
-    content: float = 10.0
+    content: float = 1.0
     """Weight of the difference of what is seen in a photograph and in the cartoon of it."""
     edge: float = 0.25
     """Share of the largest gradient, in [0, 1), beyond which there is an edge."""

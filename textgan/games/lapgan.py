@@ -13,8 +13,10 @@ place; the smallest level is a GAN of images::
 An image is drawn from the smallest level up: ``I~_k = l~_k + G_k(z_k, l~_k)``.
 
 Differs from the paper: levels learn in turn, one stage each; means of 2 x 2 pixels and doubled pixels for its blur;
-D sees l_k beside l_k + h_k; convolutions at all levels, with batch norm in the smallest generator and discriminators,
-which have no dropout; Adam with beta1 0.5; every level's images are cut to [-1, 1] when they are drawn.
+D sees l_k beside l_k + h_k; convolutions at all levels, by default also in the smallest generator, but for the smallest
+discriminator, which is fully connected (as in the paper: convolutions see too little of 4 x 4 pixels); batch norm in the
+smallest generator and the larger discriminators, none of which have dropout; Adam with beta1 0.5; every level's images
+are cut to [-1, 1] when they are drawn.
 """
 
 from __future__ import annotations
@@ -51,8 +53,10 @@ class Config(ImageGameConfig):
     """Maps of a larger level's generator."""
     layers: int = 3
     """Its convolutions before the last."""
+    smallest: ImageDiscriminatorConfig = field(default_factory=lambda: ImageDiscriminatorConfig(kind="mlp", width=256))
+    """The discriminator of the smallest level."""
     discriminator: ImageDiscriminatorConfig = field(default_factory=lambda: ImageDiscriminatorConfig(norm="batch"))
-    """Of every level."""
+    """Of every larger level."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -93,7 +97,8 @@ class LAPGAN(ImageGame):
         for level, (height, width) in enumerate(self.sizes):
             spec = replace(self.spec, height=height, width=width)
             extra, bias = self.spec.channels if level else 0, self.referee.objective.has_level
-            found.append(ImageDiscriminator(self.config.discriminator, spec, extra=extra, bias=bias))
+            config = self.config.discriminator if level else self.config.smallest
+            found.append(ImageDiscriminator(config, spec, extra=extra, bias=bias))
         return nn.ModuleList(found)
 
     def optimizers(self) -> dict[str, Optimizer]:
