@@ -13,10 +13,10 @@ place; the smallest level is a GAN of images::
 An image is drawn from the smallest level up: ``I~_k = l~_k + G_k(z_k, l~_k)``.
 
 Differs from the paper: levels learn in turn, one stage each; means of 2 x 2 pixels and doubled pixels for its blur;
-D sees l_k beside l_k + h_k; convolutions at all levels, by default also in the smallest generator, but for the smallest
-discriminator, which is fully connected (as in the paper: convolutions see too little of 4 x 4 pixels); batch norm in the
-smallest generator and the larger discriminators, none of which have dropout; Adam with beta1 0.5; every level's images
-are cut to [-1, 1] when they are drawn.
+D sees l_k beside l_k + h_k; convolutions at all levels, by default in the smallest generator too, but not in the
+smallest discriminator (nor has the paper's any: of 4 x 4 pixels they see too little); batch norm in the smallest
+generator and the larger discriminators, which have no dropout; Adam with beta1 0.5; every level's images are cut to
+[-1, 1] when they are drawn.
 """
 
 from __future__ import annotations
