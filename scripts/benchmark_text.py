@@ -215,7 +215,10 @@ def updates_a_round(entry: registry.Entry, config: Any, spec: TextSpec) -> int:
 def baseline_options(command: Command, corpus: str) -> Any:
     """The config of the likelihood model on a corpus."""
     preset = project_folder("configs") / f"{BASELINE}-{corpus}.yaml"
-    return _config(registry.find(BASELINE), {"preset": str(preset)} if preset.exists() else {})
+    options: dict[str, Any] = {"preset": str(preset)} if preset.exists() else {}
+    for pair in command.options:
+        put(options, *pair.split("=", 1))
+    return _config(registry.find(BASELINE), options)
 
 
 def _config(entry: registry.Entry, options: dict[str, Any]) -> Any:

@@ -48,6 +48,14 @@ def test_a_game_of_the_same_generator_starts_from_the_likelihood_model(script: M
     assert flags["--game.pretraining.epochs"] == "0"
 
 
+def test_options_of_all_runs_are_those_of_the_likelihood_model_too(script: ModuleType) -> None:
+    job, flags = run_of(script, "seqgan", options=("game.generator.hidden=48", "data.limit=900"))
+    assert (flags["--game.generator.hidden"], flags["--data.limit"]) == ("48", "900")
+    assert flags["--init"] == str(job.needs)
+    job, flags = run_of(script, "mle+epochs=2", options=("game.generator.hidden=48",))
+    assert flags["--init"] == str(job.needs)
+
+
 def test_likelihood_goes_on_from_itself_unless_it_is_of_another_size(script: ModuleType) -> None:
     job, flags = run_of(script, "mle+epochs=2")
     assert job.needs is not None
