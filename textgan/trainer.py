@@ -122,8 +122,7 @@ class Trainer:
     ) -> None:
         self._processes = processes or Alone(choose_device(config.device))
         self.device = self._processes.device
-        # The memory format is for convolutions of images, which are faster in it.
-        self.game = game.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.game = channels_last(game.to(self.device))
         self._gradients = Gradients(self.game, self._processes, config.shards, config.micro_batch, config.precision)
         self.stages = game.stages()
         self.optimizers = {player: fused(optimizer) for player, optimizer in game.optimizers().items()}
@@ -389,6 +388,14 @@ class Trainer:
         stage, rollbacks = self.stages[place.stage], self._recovery.rollbacks
         rolled_back = f", {rollbacks} rollback{'s' * (rollbacks > 1)}" if rollbacks else ""
         return f"{stage.name} {place.round + 1}/{stage.rounds}{rolled_back}"
+
+
+def channels_last(game: Game) -> Game:
+    """The game, the weights of its convolutions of images laid out as they are fastest: what they read follows them."""
+    for parameter in game.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return game
 
 
 def fused(optimizer: Optimizer) -> Optimizer:
