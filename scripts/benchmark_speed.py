@@ -42,6 +42,7 @@ from textgan.errors import UserError, check_at_least
 from textgan.floors import Cost, counted, measured_speeds
 from textgan.game import Move, Place
 from textgan.networks.text_cnn import TextCNN
+from textgan.networks.text_discriminator import TextDiscriminator
 from textgan.networks.text_generator import TextGenerator
 from textgan.precision import bfloat16
 from textgan.profiling import amount_of, kinds, replaced
@@ -187,6 +188,7 @@ def generator_update(options: Options) -> Work:
     game, rollouts = seqgan(options), options.sizes.rollouts
     step, _ = stage_work(game, "adversarial", "generator").steps[0]
     device, tried = game.trainer.device, min(options.tried, rollouts)
+    network = text_cnn(game)
 
     def nested(usual: bool) -> float:
         spent = 0.0
@@ -198,8 +200,12 @@ def generator_update(options: Options) -> Work:
             spent += now(device) - started
             return values
 
-        with replaced(policy_gradient.rollout_rewards, rewards):
-            (whole,) = seconds_of(step, device)
+        network.features = partial(TextDiscriminator.features, network)  # type: ignore[method-assign]  # no look-ups
+        try:
+            with replaced(policy_gradient.rollout_rewards, rewards):
+                (whole,) = seconds_of(step, device)
+        finally:
+            del network.features
         return whole + spent * (rollouts / tried - 1)
 
     some = f", from {tried} of {rollouts} roll-outs" if tried < rollouts else ""
@@ -216,8 +222,7 @@ def discriminator_epoch(options: Options) -> Work:
     step, _ = stage_work(game, "pretrain_discriminator", "discriminator").steps[0]
     steps = math.ceil(options.sizes.corpus / options.sizes.batch)
     tried = min(STEPS_TRIED, steps)
-    network = game.trainer.game.get_submodule("opponent.network")
-    assert isinstance(network, TextCNN)
+    network = text_cnn(game)
 
     def by_width(of_image: bool, apart: bool) -> float:
         network.features_embedded = partial(features_by_width, network, of_image, apart)  # type: ignore[method-assign]
@@ -290,6 +295,13 @@ GROWTH = (
     ("mle-epoch", "corpus"),
 )
 """Rows, and of each a size, whose growth is measured."""
+
+
+def text_cnn(game: Played) -> TextCNN:
+    """SeqGAN's discriminator."""
+    network = game.trainer.game.get_submodule("opponent.network")
+    assert isinstance(network, TextCNN)
+    return network
 
 
 def seqgan(options: Options) -> Played:
