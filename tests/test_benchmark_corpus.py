@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pytest
 
 from tests.scripts import load_script
@@ -63,7 +63,8 @@ def test_a_peak_is_seen_though_it_is_over(script: ModuleType) -> None:
         pass
     with script.Peaks(every=0.001) as peaks:
         for _ in range(20):  # the watching thread has its turn between two of them
-            np.ones(8_000_000)
+            with mmap.mmap(-1, 64_000_000, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as pages:  # never kept memory
+                pages.write(bytes([1]) * 64_000_000)
     assert peaks.anonymous - before.anonymous > 30e6
     assert peaks.resident >= peaks.anonymous
 

@@ -93,6 +93,7 @@ class TestCommand:
         whole.communicate()
         assert_bitwise_equal(*(load_file(folder / "model.safetensors") for folder in (run, tmp_path / "whole")))
 
+    @pytest.mark.slow
     def test_a_signal_to_the_first_stops_both_and_two_go_on(self, options: list[str], tmp_path: Path) -> None:
         run = tmp_path / "run"
         process = start("textgan.train", *options, *TWO, "--run", run)
