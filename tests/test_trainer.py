@@ -22,7 +22,7 @@ from textgan.game import Act, Game, Loss, Move, Place, Stage, walk
 from textgan.processes import choose_device
 from textgan.reproducibility import seed_everything
 from textgan.signals import Interrupted
-from textgan.trainer import Measurement, NonFiniteLoss, Trainer, TrainerConfig
+from textgan.trainer import Measurement, NonFiniteLoss, Trainer, TrainerConfig, channels_last
 
 CPU = TrainerConfig(device="cpu", log_every=1)
 
@@ -408,3 +408,21 @@ def test_the_toy_learns():
     Trainer(game, Gaussian(), TrainerConfig(device="cpu")).play()
     game.eval()
     assert (copy.deepcopy(game).sample(2000).mean(0) - 3).abs().max() < 0.7
+
+
+def test_the_layout_of_convolutions_changes_no_value_and_touches_nothing_else():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 36, 2)).double()
+    network.register_buffer("five", torch.randn(1, 2, 3, 4, 5))
+    images, weight = torch.randn(2, 3, 8, 8, dtype=torch.float64), network[0].weight
+    outcomes = []
+    for lay_out in (lambda network: None, channels_last):
+        lay_out(network)
+        network.zero_grad()
+        found = network(images)
+        found.square().sum().backward()
+        outcomes.append((found.detach(), *(p.grad.clone() for p in network.parameters())))
+    assert network[0].weight is weight  # the optimiser's
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    for plain, ours in zip(*outcomes, strict=True):
+        torch.testing.assert_close(ours, plain)

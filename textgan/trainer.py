@@ -122,7 +122,8 @@ class Trainer:
     ) -> None:
         self._processes = processes or Alone(choose_device(config.device))
         self.device = self._processes.device
-        self.game = channels_last(game.to(self.device))
+        self.game = game.to(self.device)
+        channels_last(self.game)
         self._gradients = Gradients(self.game, self._processes, config.shards, config.micro_batch, config.precision)
         self.stages = game.stages()
         self.optimizers = {player: fused(optimizer) for player, optimizer in game.optimizers().items()}
@@ -390,12 +391,11 @@ class Trainer:
         return f"{stage.name} {place.round + 1}/{stage.rounds}{rolled_back}"
 
 
-def channels_last(game: Game) -> Game:
-    """The game, the weights of its convolutions of images laid out as they are fastest: what they read follows them."""
-    for parameter in game.parameters():
+def channels_last(network: nn.Module) -> None:
+    """Lay the weights of convolutions of images out as these are fastest; what they read follows them."""
+    for parameter in network.parameters():
         if parameter.dim() == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-    return game
 
 
 def fused(optimizer: Optimizer) -> Optimizer:

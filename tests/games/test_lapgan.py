@@ -78,6 +78,23 @@ def test_a_discriminators_loss_holds_the_fakes_fixed():
     assert all(p.grad is not None for p in game.discriminator.parameters())
 
 
+def test_every_pixel_of_the_smallest_level_meets_every_other_before_the_last_layer():
+    """Convolutions of so few pixels told nothing apart: what a pixel does depended on its neighbours alone."""
+    game = _game()
+    smallest, larger = game.discriminator[0], game.discriminator[1]
+    assert _mixed(smallest, game.sizes[0], 1)
+    assert not _mixed(larger, game.sizes[1], 2)
+
+
+def _mixed(network, size, channels):
+    """Whether some feature depends on two opposite corners at once."""
+    images = torch.zeros(1, channels, *size, requires_grad=True)
+    features = network.eval().features(images).flatten()
+    first, last = zip(*((g[0, 0, 0, 0], g[0, 0, -1, -1]) for f in features if (g := torch.autograd.grad(
+        f, images, retain_graph=True)[0]) is not None), strict=True)  # fmt: skip
+    return bool((torch.stack(first) * torch.stack(last)).abs().max() > 0)
+
+
 def test_levels_have_noise_of_their_own():
     game = _game()
     latents = game.latents(2)
