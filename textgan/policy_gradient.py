@@ -92,8 +92,7 @@ def _rollout_rewards(
         reached = state
         for read, forked in enumerate(forks):
             reached = policy.advance(tokens[:, read], reached)
-            rows = forked.repeat_interleave(rollouts)
-            yield len(rows), tree_map(lambda x, rows=rows: x[rows], reached)
+            yield rollouts * len(forked), take(reached, forked)
 
     complete(policy, spec, completions, arrivals(), temperature, uniforms)
     values = torch.zeros(tokens.shape, device=tokens.device)
@@ -137,7 +136,7 @@ def continued(
         return rows
     unwritten = torch.arange(spec.length, device=rows.device) >= given
     sentences = rows[going].masked_fill(unwritten, spec.pad)
-    arrival = (len(going), take(state, going // copies))
+    arrival = (len(going), take(state, going[::copies] // copies))
     arrivals = chain(repeat((0, None), given), [arrival], repeat((0, None), spec.length - given - 1))
     rows[going] = complete(policy, spec, sentences, arrivals, temperature)
     return rows

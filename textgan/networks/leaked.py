@@ -16,6 +16,7 @@ from textgan.networks.prefix_features import Prefix, PrefixFeatures
 from textgan.networks.recurrent import lstm_step
 from textgan.networks.text_cnn import TextCNN
 from textgan.networks.text_generator import TextGenerator
+from textgan.sampling import Head
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,11 @@ class LeakedGenerator(TextGenerator):
 
     def logits(self, state: Leaked) -> Float[Tensor, "rows vocab"]:
         """Unnormalised log-probabilities of the next token."""
-        return self.vocabulary(self._guided(state.goals.sum(1), state.worker[0]))
+        return self.head(state).logits
+
+    def head(self, state: Leaked) -> Head:
+        """What `logits` is made of."""
+        return Head(self._guided(state.goals.sum(1), state.worker[0]), self.output.weight, self.never)
 
     def read(self, tokens: Int[Tensor, "batch length"]) -> Reading:
         """Features, goals and outputs of whole rows."""

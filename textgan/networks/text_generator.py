@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from textgan.data.spec import TextSpec
 from textgan.errors import UserError
-from textgan.sampling import State, rows_at_once
+from textgan.sampling import Head, LinearPolicy, State, rows_at_once
 
 
 class TextGenerator(nn.Module):
@@ -155,13 +155,12 @@ class EmbeddingGenerator(TextGenerator):
 
     def logits(self, state: State) -> Float[Tensor, "rows vocab"]:
         """Unnormalised log-probabilities of the next token."""
+        return self.head(state).logits
+
+    def head(self, state: State) -> Head:
+        """What `logits` is made of."""
         outputs = self.output_of(state.state if isinstance(state, Conditioned) else state)
-        if torch.is_grad_enabled():
-            return self.vocabulary(outputs)
-        # The same with the bias as one more column: to add it would cost a pass over all logits.
-        outputs = self.dropout(outputs)
-        weight = torch.cat([self.output.weight, (self.output.bias + self.never)[:, None]], 1)
-        return torch.cat([outputs, torch.ones_like(outputs[:, :1])], 1) @ weight.t()
+        return Head(self.dropout(outputs), self.output.weight, self.output.bias + self.never)
 
     def outputs(
         self, tokens: Int[Tensor, "batch length"], condition: Float[Tensor, "batch size"] | None = None
@@ -196,6 +195,8 @@ class Given:
     def __init__(self, generator: TextGenerator, condition: Float[Tensor, "batch size"]) -> None:
         self._generator, self._condition = generator, condition
         self.advance, self.advance_relaxed, self.logits = generator.advance, generator.advance_relaxed, generator.logits
+        if isinstance(generator, LinearPolicy):
+            self.head = generator.head
 
     def start(self, rows: int) -> State:
         """The state after the begin mark."""
