@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests.policies import ENDING, FIXED, TablePolicy, sentences
+from textgan.categorical import draw
 from textgan.data.spec import NONE, TextSpec
 from textgan.networks.lstm import LSTMGenerator
 from textgan.policy_gradient import (
@@ -19,7 +20,7 @@ from textgan.policy_gradient import (
     rollout_rewards,
     token_weights,
 )
-from textgan.sampling import draw, sample
+from textgan.sampling import sample
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 

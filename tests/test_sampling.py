@@ -6,77 +6,12 @@ import pytest
 import torch
 
 from tests.policies import ENDING, FIXED, TablePolicy, sentences
+from tests.test_categorical import assert_distributed
+from textgan.categorical import draw
 from textgan.data.spec import NONE, TextSpec
 from textgan.errors import UserError
 from textgan.networks.lstm import LSTMGenerator
-from textgan.sampling import draw, sample
-
-LARGEST = 1 - 2**-24  # the largest number that torch.rand gives
-
-
-def assert_distributed(counts, probabilities) -> None:
-    """Pearson's chi-square is within 5 standard deviations of its mean."""
-    possible = probabilities > 0
-    assert counts[~possible].sum() == 0
-    expected = probabilities[possible] * counts.sum()
-    statistic = ((counts[possible] - expected) ** 2 / expected).sum()
-    freedom = int(possible.sum()) - 1
-    assert statistic < freedom + 5 * math.sqrt(2 * freedom)
-
-
-@pytest.mark.parametrize("vocab", [3, 7, 64, 65, 300])
-@pytest.mark.parametrize("temperature", [1.0, 0.5, 2.0])
-def test_draws_have_the_softmax_frequencies(vocab, temperature):
-    torch.manual_seed(vocab)
-    logits = torch.randn(vocab).mul(0.7)
-    logits[vocab // 2] = -torch.inf
-    tokens = draw(logits.expand(200_000, -1), temperature)
-    probabilities = (logits.double() / temperature).softmax(-1)
-    assert_distributed(torch.bincount(tokens, minlength=vocab).double(), probabilities)
-
-
-@pytest.mark.parametrize("vocab", [3, 64, 200, 5000])
-def test_draw_inverts_the_distribution_function(vocab):
-    torch.manual_seed(0)
-    logits, uniforms = torch.randn(2000, vocab) * 2, torch.rand(2000)
-    function = logits.double().softmax(-1).cumsum(-1)
-    token = torch.searchsorted(function, uniforms.double()[:, None]).squeeze(1)
-    margin = (function - uniforms[:, None]).abs().amin(-1)
-    clear = margin > 1e-6  # fp32 cannot tell the two tokens at a boundary apart
-    assert clear.sum() > 0.9 * len(clear) or vocab == 5000
-    assert torch.equal(draw(logits, uniforms=uniforms)[clear], token[clear])
-    assert (draw(logits, uniforms=uniforms) - token).abs().max() <= 1
-
-
-@pytest.mark.parametrize("uniform", [0.0, 1e-38, 2**-24, 0.5, LARGEST])
-def test_impossible_tokens_are_never_drawn(uniform):
-    torch.manual_seed(1)
-    logits = torch.randn(4000, 517) * 5
-    logits[torch.rand(4000, 517) < torch.rand(4000, 1)] = -torch.inf
-    logits[:, 333] = 0.0
-    tokens = draw(logits, uniforms=torch.full((4000,), uniform))
-    assert logits.gather(1, tokens[:, None]).isfinite().all()
-
-
-@pytest.mark.parametrize("place", [0, 63, 64, 199])
-def test_the_only_possible_token_is_drawn_whatever_the_number(place):
-    logits = torch.full((5, 200), -torch.inf)
-    logits[:, place] = -3e4
-    uniforms = torch.tensor([0.0, 2**-24, 0.5, 0.999, LARGEST])
-    assert draw(logits, uniforms=uniforms).tolist() == [place] * 5
-
-
-def test_extreme_logits_do_not_overflow():
-    logits = torch.tensor([[3e38, -3e38, 0.0], [-3e38, -3e38, -3.1e38], [88.8, 90.0, -1e4]])
-    uniforms = torch.tensor([0.9, 0.75, 0.99])
-    assert draw(logits, uniforms=uniforms).tolist() == [0, 1, 1]
-
-
-def test_draw_leaves_the_logits_alone():
-    logits = torch.randn(3, 10)
-    before = logits.clone()
-    draw(logits, 0.5)
-    assert torch.equal(logits, before)
+from textgan.sampling import sample
 
 
 @pytest.mark.parametrize("spec", [FIXED, ENDING])

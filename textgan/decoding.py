@@ -14,9 +14,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from textgan.categorical import rows_at_once
 from textgan.data.spec import NONE, TextSpec
 from textgan.errors import UserError
-from textgan.sampling import Policy, State, device_of, rows_at_once, take
+from textgan.sampling import Policy, State, device_of, take
 
 NUCLEUS = 512
 """Tokens among which a nucleus is looked for first. To sort a whole vocabulary costs ten times as much."""

@@ -13,13 +13,14 @@ from tokenizers import models, pre_tokenizers
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
+from textgan.categorical import draw
 from textgan.data.spec import StorySpec
 from textgan.data.tokenizer import PretrainedTokenizer
 from textgan.errors import UserError
 from textgan.networks.endings import EndingPolicy
 from textgan.networks.pretrained import PretrainedGenerator
 from textgan.policy_gradient import rollout_rewards
-from textgan.sampling import draw, sample
+from textgan.sampling import sample
 
 SPEC = StorySpec(vocab_size=20, length=5, train_size=10, sentences=3, sentence_length=4)
 WIDTH = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}

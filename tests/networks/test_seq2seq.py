@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from tests.small_stories import SPEC, contexts, endings
+from textgan.categorical import draw
 from textgan.errors import UserError
 from textgan.networks.endings import EndingPolicy
 from textgan.networks.modes import evaluating
 from textgan.networks.seq2seq import Seq2Seq
 from textgan.policy_gradient import rollout_rewards
-from textgan.sampling import draw, sample
+from textgan.sampling import sample
 
 KINDS = {
     "copying": {"attention": True, "copy": True},

@@ -32,12 +32,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from textgan.categorical import draw
 from textgan.errors import UserError, check_above_zero, check_fields
 from textgan.game import Loss, Turn
 from textgan.networks.generators import GeneratorConfig
 from textgan.networks.modes import evaluating
 from textgan.parts.one_player import OnePlayerConfig, OnePlayerGame
-from textgan.sampling import draw
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from textgan.categorical import draw
 from textgan.data.spec import NONE, TextSpec
 from textgan.networks.recurrent import BidirectionalLSTM, lstm_step
-from textgan.sampling import draw
 
 Masking = Literal["contiguous", "random"]
 """A block of neighbours, or each token for itself."""

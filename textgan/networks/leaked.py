@@ -10,13 +10,13 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from textgan.categorical import Head
 from textgan.data.spec import TextSpec
 from textgan.errors import check_above_zero, check_at_least, check_share
 from textgan.networks.prefix_features import Prefix, PrefixFeatures
 from textgan.networks.recurrent import lstm_step
 from textgan.networks.text_cnn import TextCNN
 from textgan.networks.text_generator import TextGenerator
-from textgan.sampling import Head
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import Cache, EncoderDecoderCache
 from transformers.modeling_outputs import BaseModelOutput, BaseModelOutputWithPastAndCrossAttentions
 
+from textgan.categorical import rows_at_once
 from textgan.data.spec import StorySpec
 from textgan.data.tokenizer import PRETRAINED, UNK
 from textgan.errors import UserError
@@ -37,7 +38,6 @@ from textgan.networks.modes import evaluating
 from textgan.networks.pretrained_model import copy_tokenizer, forget_ids, has_weights, open_model
 from textgan.networks.recurrent import joined
 from textgan.networks.shared_cache import ContextLayer, Keys, SharedPrefixLayer, contents
-from textgan.sampling import rows_at_once
 
 KEYS_AT_ONCE = 2**25
 """Numbers of contexts' keys that a layer is handed at once where no gradient is recorded: 128 MB; as many values."""

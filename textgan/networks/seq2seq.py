@@ -23,11 +23,11 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from textgan.categorical import rows_at_once
 from textgan.data.spec import StorySpec
 from textgan.errors import UserError
 from textgan.networks.endings import StoryGenerator
 from textgan.networks.recurrent import BidirectionalLSTM, ends, joined, lstm_step
-from textgan.sampling import rows_at_once
 
 TINIEST = 1e-30
 """What no probability falls below before its logarithm is taken."""

@@ -14,9 +14,10 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from textgan.categorical import Head, rows_at_once
 from textgan.data.spec import TextSpec
 from textgan.errors import UserError
-from textgan.sampling import Head, LinearPolicy, State, rows_at_once
+from textgan.sampling import LinearPolicy, State
 
 
 class TextGenerator(nn.Module):

@@ -10,12 +10,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from textgan.categorical import rows_at_once
 from textgan.data.spec import TextSpec
 from textgan.decoding import filter_logits, filtered
 from textgan.errors import UserError, check_above_zero, check_fields
 from textgan.networks.modes import evaluating
 from textgan.networks.text_generator import TextGenerator
-from textgan.sampling import rows_at_once, sample
+from textgan.sampling import sample
 
 
 @dataclass(frozen=True)

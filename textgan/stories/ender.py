@@ -14,6 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from textgan import api
+from textgan.categorical import draw
 from textgan.checkpoint import folder_written_whole
 from textgan.data.spec import StorySpec
 from textgan.data.stories import encode_contexts, encode_endings
@@ -26,7 +27,7 @@ from textgan.networks.seq2seq import Seq2Seq
 from textgan.opened import open_game
 from textgan.reproducibility import forked_rng
 from textgan.run import Run
-from textgan.sampling import draw, sample
+from textgan.sampling import sample
 from textgan.stories.casing import cased
 from textgan.stories.contexts import Context, as_contexts, as_text
 from textgan.stories.results import Choice, Credit, Ending, Explanation
