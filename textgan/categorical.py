@@ -19,7 +19,7 @@ BLOCK = 64
 LOG2_E = math.log2(math.e)
 
 SAFE = 60.0
-"""2^x is taken of scores as they are where the largest of each row is no further from 0."""
+"""2^x is taken of scores as they are where none is further from 0: there their sum neither overflows nor vanishes."""
 
 
 class Head(NamedTuple):
@@ -57,7 +57,10 @@ def draw_copies(
     logits: Float[Tensor, "rows vocab"], temperature: float, uniforms: Float[Tensor, "rows copies"]
 ) -> Int[Tensor, "rows copies"]:
     """`draw` of several tokens a row, one for each number."""
-    return _inverted(torch.softmax(logits.float() / temperature, -1), uniforms)
+    weights = torch.softmax(logits.float() / temperature, -1)
+    if weights.shape[1] % BLOCK:
+        weights = F.pad(weights, (0, -weights.shape[1] % BLOCK))
+    return _token(_block(weights, uniforms))
 
 
 @torch.no_grad()
@@ -87,17 +90,16 @@ def _draw_in_base_2(
 ) -> Int[Tensor, "rows copies"]:
     """Scores are base-2 logarithms of the weights, which take their place."""
     layer, most = _in_base_2(head, temperature)
+    inputs = torch.cat([head.outputs, torch.ones_like(head.outputs[:, :1])], 1)
+    is_safe = inputs.norm(dim=1).amax() * most < SAFE
     scratch = layer.new_empty(min(at_once, len(uniforms)), layer.shape[1])
     found = []
-    for outputs, numbers in zip(head.outputs.split(at_once), uniforms.split(at_once), strict=True):
-        with_one = torch.cat([outputs, torch.ones_like(outputs[:, :1])], 1)
-        weights = torch.mm(with_one, layer, out=scratch[: len(outputs)])
-        if with_one.norm(dim=1).amax() * most < SAFE or weights.amax(1).abs().amax() < SAFE:
-            weights.exp2_()
-        else:
-            weights = torch.softmax(head._replace(outputs=outputs).logits / temperature, -1)
-        found.append(_inverted(weights, numbers))
-    return torch.cat(found)
+    for some, numbers in zip(inputs.split(at_once), uniforms.split(at_once), strict=True):
+        weights = torch.mm(some, layer, out=scratch[: len(some)])
+        if not is_safe:
+            weights.sub_(weights.amax(1, keepdim=True))
+        found.append(_block(weights.exp2_(), numbers))
+    return _token(_Block(*(torch.cat(parts) for parts in zip(*found, strict=True))))
 
 
 def draw_without_logits(
@@ -165,20 +167,30 @@ def _in_base_2(head: Head, temperature: float) -> tuple[Float[Tensor, "width_and
     return layer.t(), torch.where(norms.isfinite(), norms, 0.0).amax()
 
 
-def _inverted(
-    weights: Float[Tensor, "rows vocab"], uniforms: Float[Tensor, "rows copies"]
-) -> Int[Tensor, "rows copies"]:
-    """For each number the first token whose cumulative weight exceeds that share of the row's weights."""
-    if weights.shape[1] % BLOCK:
-        weights = F.pad(weights, (0, -weights.shape[1] % BLOCK))
-    block_sums = weights.unflatten(1, (-1, BLOCK)).sum(-1)
-    cumulative = block_sums.cumsum(-1)
+class _Block(NamedTuple):
+    """Which block each number falls into."""
+
+    block: Int[Tensor, "rows copies"]
+    rest: Float[Tensor, "rows copies"]
+    """What the number asks of it: a cumulative weight."""
+    weights: Float[Tensor, "rows copies words"]
+    """Of its words."""
+
+
+def _block(weights: Float[Tensor, "rows words"], uniforms: Float[Tensor, "rows copies"]) -> _Block:
+    """The first block with which the cumulative weight exceeds each number's share of the row's weights."""
+    blocks = weights.unflatten(1, (-1, BLOCK))
+    sums = blocks.sum(-1)
+    cumulative = sums.cumsum(-1)
     target = uniforms * cumulative[:, -1:]
-    block = first_beyond(target, cumulative)  # (rows, copies)
-    before = (cumulative - block_sums).gather(1, block)
-    places = block[:, :, None] * BLOCK + torch.arange(BLOCK, device=weights.device)
-    within = weights.gather(1, places.flatten(1)).view(places.shape).cumsum(-1)
-    return block * BLOCK + first_beyond((target - before)[:, :, None], within).squeeze(2)
+    block = first_beyond(target, cumulative)
+    before = (cumulative - sums).gather(1, block)
+    return _Block(block, target - before, blocks.gather(1, block[:, :, None].expand(-1, -1, BLOCK)))
+
+
+def _token(found: _Block) -> Int[Tensor, "rows copies"]:
+    """The first token in the block with which the cumulative weight exceeds what is asked."""
+    return found.block * BLOCK + first_beyond(found.rest[:, :, None], found.weights.cumsum(-1)).squeeze(2)
 
 
 def rows_at_once(vocab: int, device: torch.device) -> int:

@@ -108,7 +108,13 @@ def _check_divisible(shards: int, processes: int, batch_size: int) -> None:
 
 
 def _to(batch: Any, device: torch.device) -> Any:
-    return tree_map_only(Tensor, lambda tensor: tensor.to(device, non_blocking=True), batch)
+    """The batch on the device. From pinned memory a GPU takes it while the host prepares what comes next."""
+
+    def moved(tensor: Tensor) -> Tensor:
+        pinned = tensor.pin_memory() if device.type == "cuda" and tensor.device.type == "cpu" else tensor
+        return pinned.to(device, non_blocking=True)
+
+    return tree_map_only(Tensor, moved, batch)
 
 
 def _split(batch: Any, size: int | None) -> Iterator[tuple[Any, float, bool]]:

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from textgan.data.spec import TextSpec
+from textgan.data.spec import NONE, TextSpec
 from textgan.sampling import Policy, State, complete, take
 
 Reward = Callable[[Tensor, Tensor], Tensor]
@@ -79,9 +79,15 @@ def _rollout_rewards(
     positions = torch.arange(length, device=tokens.device)
 
     # A fork is a sentence b and the position s of a prefix's last token, with more of the sentence to come.
-    open_prefix = positions[:-1, None] < lengths - 1  # (T-1, B)
-    position, sentence = open_prefix.nonzero(as_tuple=True)  # ordered by position
-    forks = sentence.split(open_prefix.sum(1).tolist())
+    if spec.pad == NONE:  # all of them: a GPU need not be asked
+        position = positions[:-1].repeat_interleave(len(tokens))
+        sentence = torch.arange(len(tokens), device=tokens.device).repeat(length - 1)
+        counts = [len(tokens)] * (length - 1)
+    else:
+        open_prefix = positions[:-1, None] < lengths - 1  # (T-1, B)
+        position, sentence = open_prefix.nonzero(as_tuple=True)  # ordered by position
+        counts = open_prefix.sum(1).tolist()
+    forks = sentence.split(counts)
     completions = tokens[sentence].masked_fill(positions > position[:, None], spec.pad)
     completions = completions.repeat_interleave(rollouts, 0)  # row = fork * N + roll-out
     if uniforms is not None:

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from textgan.categorical import Head, rows_at_once
-from textgan.data.spec import TextSpec
+from textgan.data.spec import NONE, TextSpec
 from textgan.errors import UserError
 from textgan.sampling import LinearPolicy, State
 
@@ -75,13 +75,10 @@ class TextGenerator(nn.Module):
 
         Logits are computed for words and end marks only and, where no gradient is recorded, for a few rows at a time.
         """
+        if self.spec.pad == NONE:  # where every token counts a GPU need not be asked which do
+            return self._log_probs_at(outputs.flatten(0, 1), tokens.flatten(), temperature).view(tokens.shape)
         mask = tokens != self.spec.pad
-        outputs, targets = outputs[mask], tokens[mask]
-        rows = rows_at_once(self.spec.vocab_size, tokens.device)
-        if torch.is_grad_enabled():  # every row's logits are kept for the backward pass anyway
-            rows = max(1, len(targets))
-        parts = zip(outputs.split(rows), targets.split(rows), strict=True)
-        values = torch.cat([self._log_probs(*part, temperature) for part in parts])
+        values = self._log_probs_at(outputs[mask], tokens[mask], temperature)
         return values.new_zeros(tokens.shape).masked_scatter(mask, values)
 
     def given(self, condition: Float[Tensor, "batch size"]) -> Given:
@@ -90,6 +87,13 @@ class TextGenerator(nn.Module):
 
     def describe(self, folder: Path) -> None:
         """Write into `folder` what it takes to build the network beside the options of its game: nothing, mostly."""
+
+    def _log_probs_at(self, outputs: Tensor, targets: Tensor, temperature: float) -> Tensor:
+        rows = rows_at_once(self.spec.vocab_size, targets.device)
+        if torch.is_grad_enabled():  # every row's logits are kept for the backward pass anyway
+            rows = max(1, len(targets))
+        parts = zip(outputs.split(rows), targets.split(rows), strict=True)
+        return torch.cat([self._log_probs(*part, temperature) for part in parts])
 
     def _log_probs(self, outputs: Tensor, targets: Tensor, temperature: float) -> Tensor:
         logits = self.vocabulary(outputs)
