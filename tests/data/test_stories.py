@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
@@ -179,6 +179,9 @@ class FakeWorld:
         ]
 
     stories = told
+
+    def tell(self, n: int, seed: int) -> Iterator[FakeStory]:
+        return iter(self.stories(n, seed))
 
     def check(self, sentences: Sequence[str], ending: str) -> FakeVerdict:
         right = not ending.startswith(self.word)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import random
 import re
 from collections import Counter
@@ -313,3 +314,15 @@ def test_senseless_numbers_of_stories_are_refused(world: StoryWorld) -> None:
         sentence.update({happening: forms[:1] for happening, forms in sentence.items()})
     with pytest.raises(UserError, match="100000 different stories are asked for, but this world has only about"):
         StoryWorld(small).stories(100_000, seed=0)
+    told = StoryWorld(small).stories(100, seed=0)  # of about 128: most are met again
+    assert len({(story.sentences, story.ending) for story in told}) == len(told) == 100
+
+
+def test_a_story_is_told_when_it_is_asked_for(world: StoryWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    from textgan.data.story_world.telling import Teller
+
+    states, draw = [], Teller.state
+    monkeypatch.setattr(Teller, "state", lambda teller: states.append(draw(teller)) or states[-1])
+    telling = world.tell(1000, seed=3)
+    assert list(itertools.islice(telling, 20)) == world.stories(20, seed=3)
+    assert len(states) == 40

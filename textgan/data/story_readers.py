@@ -76,7 +76,7 @@ def tell_stories(size: int, seed: int, rules: Mapping[str, Any]) -> Iterator[Tol
     """The story world's stories, each with one of its wrong endings: every kind of mistake has its turn."""
     from textgan.data.story_world import StoryWorld
 
-    for i, told in enumerate(StoryWorld(rules).stories(size, seed)):
+    for i, told in enumerate(StoryWorld(rules).tell(size, seed)):
         yield Story(told.sentences, told.ending), told.wrong[i % len(told.wrong)].text
 
 

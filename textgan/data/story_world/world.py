@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,10 +56,14 @@ class StoryWorld:
 
         Raises UserError for n < 1, or if the world has not that many.
         """
+        return list(self.tell(n, seed))
+
+    def tell(self, n: int, seed: int) -> Iterator[WorldStory]:
+        """Those stories one after the other, each told when it is asked for."""
         if n < 1:
             raise UserError(f"the number of stories is {n}; it must be at least 1")
         teller = Teller(self._rules, seed)
-        told: dict[tuple[tuple[str, ...], str], WorldStory] = {}
+        told: set[tuple[tuple[str, ...], str]] = set()
         repeats = 0
         while len(told) < n:
             state = teller.state()
@@ -70,8 +74,9 @@ class StoryWorld:
             repeats = repeats + 1 if (story.sentences, ending) in told else 0
             if repeats > PATIENCE:
                 raise UserError(f"{n} different stories are asked for, but this world has only about {len(told)}")
-            told.setdefault((story.sentences, ending), story)
-        return list(told.values())
+            if not repeats:
+                told.add((story.sentences, ending))
+                yield story
 
     def check(self, sentences: Sequence[str], ending: str) -> Verdict:
         """Whether the ending is consistent with the four sentences; decided from the text alone.
