@@ -11,6 +11,8 @@ import pytest
 import torch
 from jaxtyping import install_import_hook
 
+from tests.shared import made_once
+
 install_import_hook("textgan", "beartype.beartype")
 torch.set_num_threads(1)  # the tests' tensors are small
 
@@ -23,12 +25,14 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session")
 def corpus_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """180 different sentences of five to seven words."""
-    file = tmp_path_factory.mktemp("corpus") / "animals.txt"
+    """180 different sentences of five to seven words. One file for all of pytest-xdist's processes."""
+    return made_once(tmp_path_factory, "animals.txt", _write_sentences)
+
+
+def _write_sentences(file: Path) -> None:
     who, does, where = ["cat", "dog", "old cow"], ["sits", "runs", "is not"], ["in", "near", "behind", "under"]
     what = ["house", "big tree", "field", "river", "hill"]
     file.write_text("".join(f"the {a} {b} {c} the {d}\n" for a in who for b in does for c in where for d in what))
-    return file
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +46,4 @@ def tiny_run(cache: None, tiny_options: list[str], tmp_path_factory: pytest.Temp
     """The folder of that run, played to its end. Tests do not change it."""
     from textgan.train import main  # after the import hook
 
-    folder = tmp_path_factory.mktemp("runs") / "tiny"
-    main([*tiny_options, "--run", str(folder)])
-    return folder
+    return made_once(tmp_path_factory, "tiny", lambda folder: main([*tiny_options, "--run", str(folder)]))
