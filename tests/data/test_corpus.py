@@ -15,9 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
+from tests.hash_seeds import other_hash_seed
 from textgan.data import DataConfig, TextCorpus, cards, corpus, open_corpus, resolve, splits
 from textgan.data.batches import Batches
+from textgan.data.grammar import Grammar
 from textgan.data.preparation import Count, HeldOut, split_of
 from textgan.data.settings import Settings
 from textgan.data.tokenizer import UNK
@@ -107,25 +110,28 @@ def test_the_hash_of_a_sentence_is_uniform_and_fixed() -> None:
     assert [split_of(str(i), settings, held_out=False)[0] for i in range(8)] == list("ttvtttvt")
 
 
-def test_equal_files_in_processes_of_any_hash_seed_give_equal_corpora(numbered: str, tmp_path: Path) -> None:
+def test_equal_files_in_processes_of_any_hash_seed_give_equal_corpora(
+    numbered: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In this process, whose seed is not the other's, and in another."""
     program = (
         "import sys; from textgan.data import open_corpus, DataConfig\n"
         "for kind in ('word', 'bpe'):\n"
         "    c = open_corpus(sys.argv[1], DataConfig(tokenizer=kind, vocab_size=400))\n"
         "    print(c.tokenizer.signature, c.train.tokens().tolist(), c.test.tokens().tolist())"
     )
-    digests = []
-    for seed in ("1", "2"):
-        env = {
-            **os.environ,
-            "PYTHONHASHSEED": seed,
-            "TEXTGAN_CACHE": str(tmp_path / seed),
-            "PYTHONPATH": os.pathsep.join(sys.path),
-        }
-        command = [sys.executable, "-c", program, numbered]
-        output = subprocess.run(command, env=env, capture_output=True, check=True).stdout
-        digests.append(hashlib.sha256(output).hexdigest())
-    assert digests[0] == digests[1]
+    env = {
+        **os.environ,
+        "PYTHONHASHSEED": other_hash_seed(),
+        "TEXTGAN_CACHE": str(tmp_path / "theirs"),
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    command = [sys.executable, "-c", program, numbered]
+    theirs = subprocess.run(command, env=env, capture_output=True, check=True, text=True).stdout
+    monkeypatch.setenv("TEXTGAN_CACHE", str(tmp_path / "ours"))
+    monkeypatch.setattr(sys, "argv", ["-c", numbered])
+    exec(program, {})
+    assert capsys.readouterr().out == theirs != ""
 
 
 @pytest.mark.parametrize("kind", ["word", "char", "bpe"])
@@ -275,10 +281,29 @@ def test_a_corpus_that_is_not_what_its_card_says_is_warned_of(caplog: pytest.Log
     assert "corpus 'grammar' is not what its card describes" in caplog.messages[0]
 
 
-def test_the_card_is_held_against_its_own_sentences_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    held_out = write(tmp_path / "a.txt", [f"{a} {b} ." for a in ANIMALS for b in ANIMALS])
-    open_corpus("grammar", DataConfig(held_out=held_out))
+def test_the_card_is_held_against_its_own_sentences_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The card is the grammar's, of 500 sentences; the real one's are in `test_cards`."""
+    card = yaml.safe_load((cards.card_folder() / "grammar.yaml").read_text(encoding="utf-8"))
+    grammar = Grammar(card["read"]["rules"])
+    texts = grammar.sample(500, seed=0)
+    (tmp_path / "cards").mkdir()
+    monkeypatch.setattr(cards, "card_folder", lambda: tmp_path / "cards")
+
+    def write_card(said: list[str]) -> None:
+        digest = hashlib.sha256("".join(f"{text}\n" for text in said).encode()).hexdigest()
+        card.update(name="small", prepared={"sentences": len(said), "sha256": digest})
+        card["read"].update(size=500, seed=0)
+        (tmp_path / "cards" / "small.yaml").write_text(yaml.safe_dump(card, sort_keys=False), encoding="utf-8")
+
+    write_card(texts)
+    held_out = write(tmp_path / "a.txt", grammar.sample(100, seed=1))
+    open_corpus("small", DataConfig(held_out=held_out))
     assert not caplog.messages
+    write_card(texts[1:])
+    open_corpus("small", DataConfig(held_out=held_out))
+    assert "corpus 'small' is not what its card describes: 500 sentences" in caplog.messages[0]
 
 
 def test_the_default_corpus_opens() -> None:
