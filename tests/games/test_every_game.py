@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shutil
 
 import pytest
 import torch
@@ -286,24 +287,29 @@ def test_a_run_killed_inside_any_stage_resumes_to_the_same_weights(name, tmp_pat
     whole.play()
     ends = [sum(stage.steps for stage in whole.stages[: k + 1]) for k in range(len(whole.stages))]
     middles = [end - max(1, stage.steps // 2) for end, stage in zip(ends, whole.stages, strict=True)]
-    for k, killed_after in enumerate(sorted({*ends[:-1], *middles})):
-        store = CheckpointStore(tmp_path / str(k))
-        trainer = _trainer(name, spec, store)
-        make = trainer.make
+    places = sorted({*ends[:-1], *middles})
+    # The run that is killed last has been at every other place: its checkpoint of there is that of a run killed there.
+    every = CheckpointStore(tmp_path / "every", keep=whole.steps)
+    trainer = _trainer(name, spec, every)
+    make = trainer.make
 
-        def until_killed(place, trainer=trainer, make=make, end=killed_after):
-            if trainer.step == end:
-                raise _Killed
-            make(place)
+    def until_killed(place):
+        if trainer.step == places[-1]:
+            raise _Killed
+        make(place)
 
-        trainer.make = until_killed
-        if killed_after:
-            with pytest.raises(_Killed):
-                trainer.play()
-        resumed = _trainer(name, spec, store, seed=123)
+    trainer.make = until_killed
+    with pytest.raises(_Killed):
+        trainer.play()
+    seldom = dataclasses.replace(CONFIG, checkpoint_every=math.inf)
+    for killed_after in places:
+        store = CheckpointStore(tmp_path / f"killed after {killed_after}")
+        shutil.copytree(every.folder / str(killed_after), store.folder / str(killed_after))
+        resumed = _trainer(name, spec, store, seed=123, config=seldom)
         # The batches' order depends on the run's seed, which a resumed run has from its config.
         resumed._batches = Batches(batches_of(spec, resumed.game.data), 0)
         assert resumed.resume()
+        assert resumed.step == killed_after
         resumed.play()
         assert_bitwise_equal(weights(whole.game), weights(resumed.game))
 
