@@ -24,12 +24,14 @@ def test_an_option_is_put_where_none_is_yet() -> None:
 
 
 def job(folder: Path, name: str, *flags: str, needs: Path | None = None) -> Job:
-    return Job("c", name, 0, [name, "--tiny", "--run", str(folder / f"{name}-0"), *flags], folder / f"{name}-0", needs)
+    few = ["--tiny", "--evaluation.samples", "20", "--evaluation.temperatures", "1"]
+    return Job("c", name, 0, [name, *few, "--run", str(folder / f"{name}-0"), *flags], folder / f"{name}-0", needs)
 
 
-def test_a_run_waits_for_the_one_it_starts_from_and_is_made_once(tmp_path: Path, capsys) -> None:
-    first = job(tmp_path, "mle")
-    second = job(tmp_path, "seqgan", "--init", str(first.folder), needs=first.folder)
+def test_a_run_waits_for_the_one_it_starts_from_and_is_made_once(tmp_path: Path, corpus_file: Path, capsys) -> None:
+    corpus = ["--corpus", str(corpus_file)]
+    first = job(tmp_path, "mle", *corpus)
+    second = job(tmp_path, "seqgan", *corpus, "--init", str(first.folder), needs=first.folder)
     assert play([second, first], 2) == []
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["1/2", "2/2"]

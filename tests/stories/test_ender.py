@@ -299,8 +299,10 @@ class TestSaving:
         with pytest.raises(UserError, match="does not write story endings"):
             StoryEnder.from_pretrained(tiny_run)
 
-    def test_training_gives_a_model(self, tmp_path: Path) -> None:
-        ender = StoryEnder.train(run=tmp_path / "run", name="mle_story", tiny=True, data={"limit": 300})
+    def test_training_gives_a_model(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("textgan.experiment.build_report", lambda folders: "")  # most of a short run's time
+        options = {"data": {"limit": 300}, "evaluation": {"samples": 10}}
+        ender = StoryEnder.train(run=tmp_path / "run", name="mle_story", tiny=True, **options)
         assert ender.name == "mle_story"
         assert ender.run.folder == tmp_path / "run"
         assert ender(STORY).text
@@ -317,8 +319,11 @@ def tiny_transformer(folder: Path) -> str:
     return f"hf:{folder}"
 
 
-def test_a_transformer_writes_endings_and_its_run_needs_nothing_else(tmp_path: Path) -> None:
+def test_a_transformer_writes_endings_and_its_run_needs_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """From a config alone; the folder that it came from may be gone afterwards."""
+    monkeypatch.setattr("textgan.experiment.build_report", lambda folders: "")  # most of a short run's time
     generator = tiny_transformer(tmp_path / "gpt")
     options = {"game": {"generator": {"kind": generator}}, "data": {"limit": 200}, "evaluation": {"samples": 10}}
     ender = StoryEnder.train(run=tmp_path / "run", tiny=True, **options)
