@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 
 from tests.toys import weights
 from textgan import policy_gradient, registry
+from textgan.categorical import BLOCK
 from textgan.data.batches import Batches
 from textgan.data.images.spec import ImageSpec
 from textgan.data.oracle import OracleSplit
@@ -131,7 +133,8 @@ def test_a_trace_has_a_round_of_the_last_stage(tmp_path: Any) -> None:
 
 
 def test_roll_outs_cost_what_their_steps_do() -> None:
-    """Each completion of a prefix of t tokens takes T - t - 1 steps of the LSTM and T - t choices of a word."""
+    """Each completion of a prefix of t tokens takes T - t - 1 steps of the LSTM and as many choices of a word; the first
+    word of all completions is chosen from one distribution."""
     game, batches = parts()
     trainer = Trainer(game, batches, CONFIG)
     (reinforce,) = (
@@ -139,10 +142,11 @@ def test_roll_outs_cost_what_their_steps_do() -> None:
     )
     costs = rollout_costs(lambda: trainer.make(Place(2, 0, reinforce)))
     config, copies = game.config.generator, game.config.rollouts
-    cell, choice = 4 * config.hidden * (config.embedding + config.hidden), V * (config.hidden + 1)  # and the bias
+    cell = 4 * config.hidden * (config.embedding + config.hidden)
+    choice = math.ceil(V / BLOCK) * BLOCK * (config.hidden + 1)  # and the bias
     read = T  # the begin mark and the prefixes, of each sentence once
     steps = read + copies * sum(T - t - 1 for t in range(1, T))
-    choices = copies * sum(T - t for t in range(1, T))
+    choices = T - 1 + copies * sum(T - t - 1 for t in range(1, T))
     assert costs[DECODE].flops == 2 * 16 * (steps * cell + choices * choice)
     sentences = 16 * (1 + copies * (T - 1))
     highway = 2 * game.opponent.network.size**2 + game.opponent.network.size
