@@ -133,8 +133,8 @@ def test_a_trace_has_a_round_of_the_last_stage(tmp_path: Any) -> None:
 
 
 def test_roll_outs_cost_what_their_steps_do() -> None:
-    """Each completion of a prefix of t tokens takes T - t - 1 steps of the LSTM and as many choices of a word; the first
-    word of all completions is chosen from one distribution."""
+    """Each completion of a prefix of t tokens takes T - t - 1 steps of the LSTM and as many choices of a word; their
+    first words are chosen from one distribution."""
     game, batches = parts()
     trainer = Trainer(game, batches, CONFIG)
     (reinforce,) = (
