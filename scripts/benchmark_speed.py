@@ -46,18 +46,20 @@ def measure(name: str, options: Options) -> dict[str, Any]:
     work = ROWS[name](options)
     for step, _ in work.steps:
         step()  # kernels are loaded and chosen at first use
-    seconds = [seconds / work.rounds for seconds in seconds_of(work.run, device, options.repeats)]
+    seconds = seconds_of(work.run, device)
     peak = peak_memory(device)
     cost = sum((counted(step)[0].times(times) for step, times in work.steps), Cost()).times(1 / work.rounds)
-    baselines = {
-        way: [baseline() for _ in range(min(3, options.repeats))]
-        for way, baseline in (work.baselines if options.baselines else {}).items()
-    }
+    baselines: dict[str, list[float]] = {way: [] for way in work.baselines} if options.baselines else {}
+    for repetition in range(options.repeats):  # in turns, as what else the machine does slows all of them
+        if repetition:
+            seconds += seconds_of(work.run, device)
+        for way, values in baselines.items():
+            values.append(work.baselines[way]())
     speeds = measured_speeds(device, [torch.float32] + [torch.bfloat16] * (options.precision == "bf16"))
     return {
         **identity(name, options),
         "about": (ROWS[name].__doc__ or "").strip(),
-        "seconds": seconds,
+        "seconds": [number / work.rounds for number in seconds],
         "amount": work.amount / work.rounds,
         "unit": work.unit,
         "peak_bytes": peak,
