@@ -88,10 +88,11 @@ def block_sums(
     blocks = triton.cdiv(vocab, words)
     largest = outputs.new_empty(rows, blocks, dtype=torch.float32)
     sums = torch.empty_like(largest)
-    _block_sums[triton.cdiv(rows, rows_a_program), blocks](
-        outputs, weight, bias, largest, sums, rows, vocab, width, blocks, scale,
-        ROWS=rows_a_program, WORDS=words, DEPTH=DEPTH,
-    )  # fmt: skip
+    with torch.cuda.device_of(outputs):  # or Triton starts them on the current one
+        _block_sums[triton.cdiv(rows, rows_a_program), blocks](
+            outputs, weight, bias, largest, sums, rows, vocab, width, blocks, scale,
+            ROWS=rows_a_program, WORDS=words, DEPTH=DEPTH,
+        )  # fmt: skip
     return largest, sums
 
 
@@ -112,8 +113,9 @@ def first_beyond(
     """
     (rows, width), vocab = outputs.shape, len(weight)
     found = torch.empty_like(block)
-    _first_beyond[(triton.cdiv(rows, rows_a_program),)](
-        outputs, weight, bias, block, shift, targets, found, rows, vocab, width, scale,
-        ROWS=rows_a_program, WORDS=words, DEPTH=DEPTH,
-    )  # fmt: skip
+    with torch.cuda.device_of(outputs):
+        _first_beyond[(triton.cdiv(rows, rows_a_program),)](
+            outputs, weight, bias, block, shift, targets, found, rows, vocab, width, scale,
+            ROWS=rows_a_program, WORDS=words, DEPTH=DEPTH,
+        )  # fmt: skip
     return found
