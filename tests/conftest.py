@@ -11,8 +11,10 @@ import pytest
 import torch
 from jaxtyping import install_import_hook
 
+from tests import triton_kernels
 from tests.shared import made_once
 
+triton_kernels.load()
 install_import_hook("textgan", "beartype.beartype")
 torch.set_num_threads(1)  # the tests' tensors are small
 
