@@ -65,6 +65,18 @@ def ids(tokens: Tensor) -> list[list[int]]:
     return [[i for i in row if i > 2] for row in tokens.tolist()]
 
 
+def test_signatures_say_how_a_sample_was_measured_not_what_it_says(corpus: TextCorpus) -> None:
+    """Or scores of two models that were measured alike would not be comparable."""
+    evaluation, long = evaluation_of(corpus, config()), corpus.train.tokens()
+    short = long.clone()
+    short[:10, 2:] = corpus.spec.pad
+    short[:10, 2] = corpus.spec.eos
+    found = [evaluation.test_scores(Parrot(tokens)) for tokens in (long, short)]
+    assert found[0]["forward-ppl"].value != found[1]["forward-ppl"].value
+    signatures = [{name: score.signature for name, score in scores.items()} for scores in found]
+    assert signatures[0] == signatures[1]
+
+
 def test_perplexity_is_the_exponential_of_the_likelihood(corpus: TextCorpus) -> None:
     evaluation = evaluation_of(corpus, config())
     game = Parrot(corpus.train.tokens())

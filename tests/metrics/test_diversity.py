@@ -42,7 +42,7 @@ def test_repetition_is_the_mean_over_sentences_that_are_long_enough():
     sentences = [line.split() for line in ["a b a b a b", "w x y z", "a b"]]
     assert repetition(sentences).value == pytest.approx((1 / 3 + 0) / 2)
     assert repetition(sentences, n=2).value == pytest.approx((3 / 5 + 0 + 0) / 3)
-    assert "samples:2" in repetition(sentences).signature
+    assert "samples:3" in repetition(sentences).signature
 
 
 def test_repetition_does_not_count_what_other_sentences_say():

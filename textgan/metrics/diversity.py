@@ -108,7 +108,7 @@ def repetition(
     different = np.bincount(sentences.orders[n - 1].sentence, minlength=len(sentences))
     long_enough = sentences.lengths >= n
     repeated = 1 - different[long_enough] / (sentences.lengths[long_enough] - n + 1)
-    return Score(float(repeated.mean()), signature("seq-rep", n=n, samples=int(long_enough.sum()), tokenizer=tokenizer))
+    return Score(float(repeated.mean()), signature("seq-rep", n=n, samples=len(sentences), tokenizer=tokenizer))
 
 
 def entropy(sentences: Sentences | Sequence[Sequence[Token]], tokenizer: str = "whitespace") -> Score:

@@ -182,7 +182,8 @@ def reverse_perplexity(
     Raises:
         UserError: see `KneserNey`.
     """
-    return _perplexity("reverse-ppl", KneserNey(samples, vocab_size, order), references, tokenizer)
+    tokens = sum(map(len, references)) + len(references)
+    return _perplexity("reverse-ppl", KneserNey(samples, vocab_size, order), references, tokenizer, tokens=tokens)
 
 
 def perplexity(nll: Score) -> Score:
@@ -192,10 +193,13 @@ def perplexity(nll: Score) -> Score:
     return Score(value, f"{name.replace('nll', 'ppl', 1)}|{rest.replace('unit:nats/token|', '')}")
 
 
-def _perplexity(metric: str, model: KneserNey, sentences: Sequence[Sequence[int]], tokenizer: str) -> Score:
+def _perplexity(
+    metric: str, model: KneserNey, sentences: Sequence[Sequence[int]], tokenizer: str, **known: int
+) -> Score:
+    """`known`: what else can be said of the sentences before they are written."""
     log_probs = model.log_probs(sentences)
     settings = {"model": "modified-kneser-ney", "order": model.order, "vocabulary": model.vocab_size}
-    sizes = {"trained-on": model.sentences, "scored": len(sentences), "tokens": len(log_probs)}
+    sizes = {"trained-on": model.sentences, "scored": len(sentences), **known}
     return Score(math.exp(-log_probs.mean()), signature(metric, **settings, **sizes, tokenizer=tokenizer))
 
 
