@@ -35,7 +35,7 @@ STEERING = {
 STEERING |= {"registry", "report", "leaderboard", "leaderboard_page", "drawing", "figures", "run", "run_record"}
 STEERING |= {"transformers_folder", "trainer", "averages", "checkpoint", "collapse", "precision", "progress"}
 STEERING |= {"recovery", "gradients", "processes", "signals", "jobs", "opened", "image_models", "series_model"}
-STEERING |= {"profiling", "scaling"}
+STEERING |= {"crew", "profiling", "scaling"}
 """Everything that knows of runs: whatever a game is made of knows none of it."""
 
 
@@ -92,7 +92,7 @@ def test_the_contract_imports_nothing_of_ours() -> None:
 
 def test_the_trainer_knows_no_game_no_data_no_metric_and_no_network() -> None:
     helpers = {"averages", "checkpoint", "collapse", "errors", "game", "progress", "recovery", "reproducibility"}
-    assert imports("trainer") <= helpers | {"gradients", "processes", "signals"}
+    assert imports("trainer") <= helpers | {"crew", "gradients", "processes", "signals"}
 
 
 def test_metrics_know_metrics_alone() -> None:

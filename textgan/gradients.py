@@ -43,7 +43,8 @@ class Gradients:
         self._count = shards or processes.size
         _check_divisible(self._count, processes.size, game.batch_size)
         each = self._count // processes.size
-        self._shards = [Shard(processes.rank * each + i, self._count) for i in range(each)]
+        self.shards = [Shard(processes.rank * each + i, self._count) for i in range(each)]
+        """Those that this process plays."""
         share = game.batch_size // processes.size
         self.own = slice(processes.rank * share, (processes.rank + 1) * share)
         """This process's examples among those of a batch."""
@@ -66,12 +67,12 @@ class Gradients:
         values: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self._processes.device))
         buffers = Buffers(self._game) if self._count > 1 else None
         size = self._game.batch_size // self._count
-        for number, shard in enumerate(self._shards):
+        for number, shard in enumerate(self.shards):
             own = _slice(batch, number * size, size)
             with self._playing(shard, buffers, moment):
                 for part, share, is_last in _split(own, self._micro_batch):
                     weight = self._processes.size * share / shard.count  # the processes' means are taken afterwards
-                    synchronises = is_last and shard is self._shards[-1]
+                    synchronises = is_last and shard is self.shards[-1]
                     with self._processes.synchronised(self._game, mover, synchronises) as call:
                         with bfloat16(self._processes.device, self._lower):
                             found = call(loss, _to(part, self._processes.device), turn)

@@ -20,6 +20,7 @@ from textgan.data.images.preparation import fitted
 from textgan.data.images.readers import image_files, open_image
 from textgan.data.tokenizer import load_tokenizer
 from textgan.errors import UserError
+from textgan.inference import samples_of
 from textgan.opened import Opened, check_sampling
 from textgan.pictures import grid
 from textgan.reproducibility import forked_rng
@@ -57,14 +58,10 @@ class _ImageModel:
         """Images in a row of a sheet; None: as many as make a square."""
         return None
 
-    @property
-    def _device(self) -> torch.device:
-        return next(self.game.parameters()).device
-
     @contextmanager
     def _seeded(self, seed: int | None) -> Iterator[None]:
         check_sampling(1, 1.0, seed)
-        with forked_rng(secrets.randbits(63) if seed is None else seed), torch.no_grad():
+        with forked_rng(secrets.randbits(63) if seed is None else seed):
             yield
 
 
@@ -90,10 +87,8 @@ class ImageModel(_ImageModel):
         """
         check_sampling(n, 1.0, seed)
         options = {} if category is None else {"category": self.place(category)}
-        rows = ROWS - ROWS % max(len(self.categories), 1)  # so that categories in turn go on from draw to draw
         with self._seeded(seed):
-            sizes = [min(rows, n - start) for start in range(0, n, rows)]
-            return torch.cat([self.game.sample(size, **options).float().cpu() for size in sizes])
+            return samples_of(self.game, n, rows=ROWS, together=max(len(self.categories), 1), **options)
 
     def grid(self, n: int = 64, seed: int | None = None, category: str | None = None) -> Image.Image:
         """`n` generated images on one sheet, small ones enlarged: ``model.grid(64).save("grid.png")``."""
@@ -124,11 +119,9 @@ class TranslationModel(_ImageModel):
         if tuple(images.shape[1:]) != wanted:
             raise UserError(f"images have the shape {tuple(images.shape[1:])}; {wanted} is accepted")
         style = 0 if category is None else self.place(category)
-        options = (torch.full((len(images),), style, device=self._device),) if self.categories else ()
+        styles = [torch.full((len(images),), style)] if self.categories else []
         with self._seeded(seed):
-            parts = images.to(self._device).split(ROWS)
-            made = [self.game.sample(len(part), part, *(o[: len(part)] for o in options)) for part in parts]
-            return torch.cat(made).float().cpu()
+            return samples_of(self.game, len(images), images, *styles, rows=ROWS)
 
     def read(self, path: str | Path) -> Float[Tensor, "n channels height width"]:
         """An image file, or all in a folder, cropped and resampled to what the game takes."""
@@ -159,10 +152,9 @@ class CaptionModel(_ImageModel):
         (ids,) = self.tokenizer.encode_batch([caption])
         if not 1 <= len(ids) < self.spec.length:
             raise UserError(f"the caption {caption!r} has {len(ids)} tokens; it must have 1 to {self.spec.length - 1}")
-        row = torch.tensor([*ids, 2, *[self.spec.pad] * (self.spec.length - 1 - len(ids))], device=self._device)
+        row = torch.tensor([*ids, 2, *[self.spec.pad] * (self.spec.length - 1 - len(ids))])
         with self._seeded(seed):
-            sizes = [min(ROWS, n - start) for start in range(0, n, ROWS)]
-            return torch.cat([self.game.sample(size, row.expand(size, -1)).float().cpu() for size in sizes])
+            return samples_of(self.game, n, row.expand(n, -1), rows=ROWS)
 
     def grid(self, n: int, caption: str, seed: int | None = None) -> Image.Image:
         """`n` images for a caption on one sheet."""

@@ -54,8 +54,14 @@ class Processes(Protocol):
     def as_first(self, values: Sequence[Tensor]) -> None:
         """Puts the first process's tensors in the place of the others'."""
 
-    def from_first(self, compute: Callable[[], Result]) -> Result:
-        """What the first process, which alone computes it, has found; or the `UserError` that it has met."""
+    def from_first(self, compute: Callable[[], Result], answer: Call | None = None) -> Result:
+        """What the first process, which alone computes it, has found; or the `UserError` that it has met.
+
+        Meanwhile the others `answer` what it may `ask`.
+        """
+
+    def ask(self, question: Any, answer: Call) -> list[Any]:
+        """By the first process, inside `from_first`: what each process's ``answer(question)`` is, by rank."""
 
     def largest(self, number: int) -> int:
         """The largest number that any process has."""
@@ -84,8 +90,11 @@ class Alone:
     def require_same(self, values: Sequence[Tensor]) -> None: ...
     def end(self) -> None: ...
 
-    def from_first(self, compute: Callable[[], Result]) -> Result:
+    def from_first(self, compute: Callable[[], Result], answer: Call | None = None) -> Result:
         return compute()
+
+    def ask(self, question: Any, answer: Call) -> list[Any]:
+        return [answer(question)]
 
     def largest(self, number: int) -> int:
         return number
@@ -144,22 +153,36 @@ class Several:
         if not torch.equal(bounds[0], -bounds[1]):
             raise RuntimeError(f"process {self.rank + 1} of {self.size} has other networks than the others")
 
-    def from_first(self, compute: Callable[[], Result]) -> Result:
-        found: list[Any] = [None, None]
+    def from_first(self, compute: Callable[[], Result], answer: Call | None = None) -> Result:
         if self.is_first:
             try:
-                found[0] = compute()
+                said = self._said("found", compute())
             except UserError as error:
-                found[1] = error
-        torch.distributed.broadcast_object_list(found, 0, group=self._host)
-        if found[1] is not None:
-            raise found[1]
-        return found[0]
+                said = self._said("error", error)
+        else:
+            while (said := self._said())[0] == "question":
+                assert answer is not None, "nobody can ask here"
+                torch.distributed.gather_object(answer(said[1]), group=self._host)
+        if said[0] == "error":
+            raise said[1]
+        return said[1]
+
+    def ask(self, question: Any, answer: Call) -> list[Any]:
+        self._said("question", question)
+        answers: list[Any] = [None] * self.size
+        torch.distributed.gather_object(answer(question), answers, group=self._host)
+        return answers
 
     def largest(self, number: int) -> int:
         found = torch.tensor(number)
         torch.distributed.all_reduce(found, torch.distributed.ReduceOp.MAX, group=self._host)
         return int(found)
+
+    def _said(self, *words: Any) -> Any:
+        """What the first process says."""
+        said = [words]
+        torch.distributed.broadcast_object_list(said, 0, group=self._host)
+        return said[0]
 
     def end(self) -> None:
         torch.distributed.barrier(group=self._host)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import secrets
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from textgan.inference import samples_of
 from textgan.opened import Opened, check_sampling
 from textgan.reproducibility import forked_rng
 from textgan.run import Run
@@ -27,5 +27,5 @@ class SeriesModel:
             UserError: `n` or the seed is out of range.
         """
         check_sampling(n, 1.0, seed)
-        with forked_rng(secrets.randbits(63) if seed is None else seed), torch.no_grad():
-            return self.game.sample(n).float().cpu()
+        with forked_rng(secrets.randbits(63) if seed is None else seed):
+            return samples_of(self.game, n)

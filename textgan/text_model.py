@@ -13,6 +13,7 @@ from textgan.data.tokenizer import load_tokenizer
 from textgan.errors import UserError
 from textgan.evaluation.text import ROWS as LIKELIHOOD_ROWS
 from textgan.evaluation.text import HasLikelihood
+from textgan.inference import samples_of, values_of
 from textgan.opened import Opened, check_sampling
 from textgan.reproducibility import forked_rng
 from textgan.run import Run
@@ -71,10 +72,9 @@ class TextModel:
         """`n` generated sentences as token ids ``(n, T)``."""
         check_sampling(n, temperature, seed)
         options = {} if category is None else {"category": self._place(category)}
-        rows = ROWS - ROWS % max(len(self.categories), 1)  # so that categories in turn go on from draw to draw
-        with forked_rng(secrets.randbits(63) if seed is None else seed), torch.no_grad():
-            sizes = [min(rows, n - start) for start in range(0, n, rows)]
-            return torch.cat([self.game.sample(size, temperature=temperature, **options).cpu() for size in sizes])
+        together = max(len(self.categories), 1)
+        with forked_rng(secrets.randbits(63) if seed is None else seed):
+            return samples_of(self.game, n, rows=ROWS, together=together, temperature=temperature, **options)
 
     def categories_of(self, n: int, category: str | None = None) -> list[str]:
         """The categories of `n` sentences that `sample` gives; an empty list where the game knows none."""
@@ -99,10 +99,7 @@ class TextModel:
         """Log-probability in nats of each sentence, given as token ids ``(n, T)``."""
         if not isinstance(self.game, HasLikelihood):
             raise UserError(f"{self.name} gives no probabilities to sentences")
-        device = next(self.game.parameters()).device
-        with torch.no_grad():
-            parts = [self.game.log_probs(part.to(device)).sum(1) for part in tokens.split(LIKELIHOOD_ROWS)]
-        return torch.cat(parts).tolist()
+        return values_of(self.game.log_probs, tokens, rows=LIKELIHOOD_ROWS).sum(1).tolist()
 
     def _row(self, sentence: str) -> Tensor:
         (ids,) = self.tokenizer.encode_batch([sentence])

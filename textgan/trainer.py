@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -23,6 +22,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from textgan.averages import LossAverages, WeightAverages
 from textgan.checkpoint import CheckpointStore
 from textgan.collapse import CollapseConfig, Collapsed, CollapseWatch
+from textgan.crew import Crew
 from textgan.errors import UserError, check_at_least, check_share
 from textgan.game import Act, Game, Move, Place, Turn, walk
 from textgan.gradients import Gradients
@@ -101,7 +101,8 @@ class Trainer:
 
     Args:
         log: takes each record (a JSON-able mapping) as it comes to be.
-        measure: ``(game, at the end of a stage?) -> Measurement``; called with the game in eval mode.
+        measure: ``(game, at the end of a stage?) -> Measurement``; called with the game in eval mode. What it asks by
+            `textgan.inference` all processes compute.
         watch: tells a collapse from the measured values.
         processes: those that play together, each with a trainer of its own. The first one measures, logs and saves.
 
@@ -125,6 +126,7 @@ class Trainer:
         self.game = game.to(self.device)
         channels_last(self.game)
         self._gradients = Gradients(self.game, self._processes, config.shards, config.micro_batch, config.precision)
+        self._crew = Crew(self.game, self._processes, self._gradients.shards, MEASURING_SEED)
         self.stages = game.stages()
         self.optimizers = {player: fused(optimizer) for player, optimizer in game.optimizers().items()}
         self.place = Place()
@@ -334,17 +336,21 @@ class Trainer:
 
     def _measured(self, place: Place, ends_stage: bool) -> dict[str, float]:
         """The values of a measurement, which is logged."""
-        return self._processes.from_first(partial(self._measured_here, place, ends_stage))
+        records: list[dict[str, Any]] = []
 
-    def _measured_here(self, place: Place, ends_stage: bool) -> dict[str, float]:
-        assert self._measure is not None
+        def measure() -> dict[str, float]:
+            assert self._measure is not None
+            measurement = self._measure(self.game, ends_stage)
+            records.extend(measurement.records)
+            return measurement.values
+
         self.game.eval()
         with forked_rng(MEASURING_SEED), self.averaged(), torch.no_grad():
-            measurement = self._measure(self.game, ends_stage)
+            values = self._crew.lead(measure)
         self.game.train()
-        for record in measurement.records:
+        for record in records:
             self._record(place, **record)
-        return measurement.values
+        return values
 
     def _return_to_best(self) -> None:
         """What was best becomes what the run ends with, and its last scores are of it."""

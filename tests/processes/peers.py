@@ -20,6 +20,7 @@ from tests.games.test_every_game import CONFIG, N, batches_of, first_spec
 from tests.toys import weights
 from textgan import registry
 from textgan.data.batches import Batches
+from textgan.inference import samples_of
 from textgan.processes import Processes, join
 from textgan.reproducibility import seed_everything
 from textgan.trainer import Trainer
@@ -55,7 +56,7 @@ def full_precision_is_float64() -> Iterator[None]:
 
 
 def learned(name: str, processes: Processes | None = None) -> dict[str, Tensor]:
-    """What a game has learned in two shards, by all of these processes, in float64."""
+    """What a game has learned in two shards, by all of these processes, in float64; a game of text draws too."""
     with full_precision_is_float64():
         entry, spec = registry.find(name), first_spec(name)
         seed_everything(0)
@@ -64,7 +65,10 @@ def learned(name: str, processes: Processes | None = None) -> dict[str, Tensor]:
         config = dataclasses.replace(CONFIG, shards=2)
         trainer = Trainer(game, batches, config, processes=processes)
         trainer.play()
-        return weights(game)
+        found = weights(game)
+        if entry.game.data == "text":
+            found["drawn"] = trainer._crew.lead(lambda: samples_of(game, 7, rows=3))
+        return found
 
 
 def main(folder: str, *names: str) -> None:

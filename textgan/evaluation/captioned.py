@@ -11,6 +11,7 @@ from textgan.data.images.captions import WORDS, CaptionedCorpus
 from textgan.evaluation.config import Scores, plain
 from textgan.evaluation.images import ROWS, ImageEvaluation, ImageEvaluationConfig
 from textgan.game import Game
+from textgan.inference import samples_of
 from textgan.metrics.base import Score, signature
 from textgan.metrics.classes import category_accuracy
 from textgan.pictures import grid, png
@@ -59,7 +60,7 @@ class CaptionedEvaluation:
         """Of as many images as asked for, the captions being gone through again and again."""
         pairs = self._held_out[split]
         places = torch.arange(n) % len(pairs.image)
-        made = draw_for(game, pairs.caption[places])
+        made = samples_of(game, n, pairs.caption[places], rows=ROWS)
         told = self._told(made, self._categories(split)[places], pairs.image[places])
         return self._plain.scores_of(made, split, final) | told
 
@@ -82,12 +83,6 @@ class CaptionedEvaluation:
     def _sheet(self, game: Game) -> bytes:
         """A row a caption: the real image, then seven that were drawn for it."""
         image, caption = (part[:SHOWN] for part in self._held_out["valid"])
-        made = draw_for(game, caption.repeat_interleave(SHOWN - 1, 0)).unflatten(0, (len(image), SHOWN - 1))
+        asked = caption.repeat_interleave(SHOWN - 1, 0)
+        made = samples_of(game, len(asked), asked, rows=ROWS).unflatten(0, (len(image), SHOWN - 1))
         return png(grid(torch.cat([image[:, None], made], 1).flatten(0, 1), SHOWN))
-
-
-def draw_for(game: Game, caption: Tensor) -> Tensor:
-    """An image for each caption."""
-    device = next(game.parameters()).device
-    with torch.no_grad():
-        return torch.cat([game.sample(len(part), part.to(device)).float().cpu() for part in caption.split(ROWS)])

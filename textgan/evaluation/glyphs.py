@@ -13,6 +13,7 @@ from textgan.evaluation.config import Scores, plain
 from textgan.evaluation.images import ROWS, HasSheets, ImageEvaluationConfig
 from textgan.evaluation.pairs import side_by_side
 from textgan.game import Game
+from textgan.inference import samples_of
 from textgan.metrics.restoration import restoration_scores
 from textgan.metrics.spread import spread
 from textgan.pictures import grid, png
@@ -112,10 +113,8 @@ class AlphabetEvaluation:
         return torch.where(self._observed[:, None, None], truth, -1.0)
 
     def _made(self, game: Game, truth: Tensor) -> Tensor:
-        device = next(game.parameters()).device
-        observed = self._observed.expand(len(truth), -1).to(device)
-        with torch.no_grad():
-            return game.sample(len(truth), self._shown(truth).to(device), observed).float().cpu()
+        observed = self._observed.expand(len(truth), -1)
+        return samples_of(game, len(truth), self._shown(truth), observed)
 
     def _scores(self, made: Tensor, truth: Tensor) -> Scores:
         """Of the characters that were not shown."""
@@ -124,11 +123,7 @@ class AlphabetEvaluation:
 
 
 def _made(game: Game, found: Glyphs) -> Tensor:
-    device = next(game.parameters()).device
-    parts = zip(found.source.split(ROWS), found.style.split(ROWS), strict=True)
-    with torch.no_grad():
-        made = [game.sample(len(s), s.to(device), k.to(device)).float().cpu() for s, k in parts]
-    return torch.cat(made)
+    return samples_of(game, len(found.source), found.source, found.style, rows=ROWS)
 
 
 def _scores(made: Tensor, truth: Tensor) -> Scores:

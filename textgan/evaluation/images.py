@@ -18,6 +18,7 @@ from textgan.errors import check_at_least
 from textgan.evaluation.config import Scores, plain
 from textgan.evaluation.image_features import ImageFeatures
 from textgan.game import Game
+from textgan.inference import samples_of, values_of
 from textgan.latents import great_circle
 from textgan.metrics.base import Score, signature
 from textgan.metrics.classes import category_accuracy, class_scores, code_match
@@ -147,7 +148,7 @@ class ImageEvaluation:
         limit, device = self._config.references, next(game.parameters()).device
         if isinstance(game, ReadsCodes) and self._features.knows_categories:
             for name, images in (("code-match", self._corpus.test.images(limit)), ("code-match-fake", drawn)):
-                codes = np.concatenate([game.codes_of(part.to(device)).cpu().numpy() for part in images.split(ROWS)])
+                codes = values_of(game.codes_of, images, rows=ROWS).numpy()
                 scores[name] = code_match(self.look(images)[1], codes, name, self.classifier)
         if isinstance(game, ScoresItself):
             split = self._corpus.test
@@ -159,10 +160,7 @@ class ImageEvaluation:
     def _draw(self, game: Game, n: int) -> tuple[Float[Tensor, "n ..."], Int[Tensor, " n"]]:
         """Images, and the category that each was asked to be of: each in turn."""
         k = max(1, len(self._corpus.spec.categories))
-        rows = max(k, ROWS - ROWS % k)  # so that categories in turn go on from draw to draw
-        with torch.no_grad():
-            parts = [game.sample(min(rows, n - start)).float().cpu() for start in range(0, n, rows)]
-        return torch.cat(parts), torch.arange(n) % k
+        return samples_of(game, n, rows=ROWS, together=k), torch.arange(n) % k
 
     def _all_scores(self, images: Tensor, category: Tensor, split: str, final: bool = False) -> Scores:
         scores = self.scores_of(images, split, final)

@@ -16,6 +16,7 @@ from textgan.data.labelled import LabelledCorpus
 from textgan.evaluation.config import EvaluationConfig, Scores
 from textgan.evaluation.text import TextEvaluation, words_at_random
 from textgan.game import Game
+from textgan.inference import samples_of
 from textgan.metrics.classifier import CategoryClassifier
 
 LEARNED_FROM = 20_000
@@ -51,12 +52,11 @@ class LabelledEvaluation(TextEvaluation):
         """``(n, T)``: the i-th sentence has the category of the i-th one of the training split."""
         wanted = self._wanted(n)
         parts = [
-            game.sample(count, temperature=temperature, category=category)
+            samples_of(game, count, temperature=temperature, category=category)
             for category, count in enumerate(torch.bincount(wanted).tolist())
             if count
         ]
-        together = torch.cat(parts)
-        return together[wanted.argsort(stable=True).argsort().to(together.device)]
+        return torch.cat(parts)[wanted.argsort(stable=True).argsort()]
 
     def shown(self, drawn: Tensor) -> list[str]:
         """What was drawn, to be read: "positive: a good film"."""
@@ -74,8 +74,9 @@ class LabelledEvaluation(TextEvaluation):
     ) -> Scores:
         """Those of sentences, and the classifier's accuracy on as many more, of each category in turn."""
         scores = super()._scores(game, drawn, split, temperature, limit, embed)
-        in_turn = game.sample(len(drawn), temperature=temperature)
-        category = torch.arange(len(drawn)) % len(self._labelled.spec.categories)
+        k = len(self._labelled.spec.categories)
+        in_turn = samples_of(game, len(drawn), together=k, temperature=temperature)
+        category = torch.arange(len(drawn)) % k
         texts = [self._labelled.tokenizer.detokenize(ids) for ids in in_turn.tolist()]
         accuracy = self._classifier.scores(texts, self._names(category))
         return scores | {name: score.stamped(temperature=temperature) for name, score in accuracy.items()}

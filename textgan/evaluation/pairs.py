@@ -12,6 +12,7 @@ from textgan.data.images.pairs import ImagePairs, PairCorpus
 from textgan.evaluation.config import Scores, plain
 from textgan.evaluation.images import ROWS, ImageEvaluationConfig
 from textgan.game import Game
+from textgan.inference import samples_of
 from textgan.metrics.restoration import restoration_scores
 from textgan.metrics.spread import spread
 from textgan.pictures import grid, png
@@ -67,9 +68,7 @@ class PairEvaluation:
 
 def make(game: Game, source: Tensor) -> Tensor:
     """What a game makes of given images."""
-    device = next(game.parameters()).device
-    with torch.no_grad():
-        return torch.cat([game.sample(len(part), part.to(device)).float().cpu() for part in source.split(ROWS)])
+    return samples_of(game, len(source), source, rows=ROWS)
 
 
 def as_large(source: Tensor, target: Tensor) -> Tensor:

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from textgan.data.series import SeriesCorpus
 from textgan.drawing import bundle
 from textgan.errors import check_at_least
 from textgan.evaluation.config import Scores, plain
 from textgan.game import Game
+from textgan.inference import samples_of
 from textgan.metrics.embedding import frechet_distance, kernel_mmd, nearest_neighbour_accuracy
 from textgan.metrics.series import series_scores
 from textgan.metrics.spread import spread
@@ -87,9 +86,7 @@ class SeriesEvaluation:
 
 
 def _drawn(game: Game, n: int) -> np.ndarray:
-    with torch.no_grad():
-        windows: Tensor = game.sample(n)
-    return windows.float().cpu().numpy()
+    return samples_of(game, n).numpy()
 
 
 def _vectors(windows: np.ndarray) -> np.ndarray:

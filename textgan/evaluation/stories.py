@@ -16,6 +16,7 @@ from textgan.data.tokenizer import MARKS, UNK
 from textgan.errors import UserError
 from textgan.evaluation.config import EvaluationConfig, Scores, plain
 from textgan.game import Game
+from textgan.inference import samples_of, values_of
 from textgan.metrics import Score, ending_scores, nll_per_token, novelty, signature, text_scores
 from textgan.trainer import Measurement
 
@@ -104,11 +105,10 @@ class StoryEvaluation:
         scores |= self._likelihood(game, "test", self._config.references, temperature)
         return {name: score.stamped(temperature=temperature) for name, score in scores.items()}
 
-    def draw(self, game: WritesEndings, split: str, n: int, temperature: float = 1.0) -> Tensor:
+    def draw(self, game: Game, split: str, n: int, temperature: float = 1.0) -> Tensor:
         """``(n, T)``: an ending for each of the first `n` contexts of the split (fewer, where it has fewer)."""
-        device = next(game.parameters()).device  # type: ignore[attr-defined]
-        contexts = self._stories(split, n).context.to(device).split(ROWS)
-        return torch.cat([game.sample(len(some), some, temperature=temperature).cpu() for some in contexts])
+        contexts = self._stories(split, n).context
+        return samples_of(game, len(contexts), contexts, rows=ROWS, temperature=temperature)
 
     def ending_scores(self, endings: Sequence[str], split: str) -> Scores:
         """One system's endings of the first stories of the split, held against the human ones."""
@@ -120,13 +120,10 @@ class StoryEvaluation:
         return [self._corpus.tokenizer.detokenize(ids) for ids in tokens.tolist()]
 
     def _likelihood(self, game: WritesEndings, split: str, limit: int, temperature: float = 1.0) -> Scores:
-        device = next(game.parameters()).device  # type: ignore[attr-defined]
         batch = self._stories(split, limit)
-        parts = zip(batch.context.split(ROWS), batch.ending.split(ROWS), strict=True)
-        with torch.no_grad():
-            found = [game.log_probs(c.to(device), e.to(device), temperature).float().cpu() for c, e in parts]
+        found = values_of(game.log_probs, batch.context, batch.ending, rows=ROWS, temperature=temperature)
         name = f"nll-{split}"
-        return {name: nll_per_token(torch.cat(found), batch.ending != self._corpus.spec.pad, name)}
+        return {name: nll_per_token(found, batch.ending != self._corpus.spec.pad, name)}
 
     def _sweep(self, game: Game) -> list[dict[str, Any]]:
         swept = {t: plain(self.test_scores(game, t)) for t in sorted({1.0, *self._config.temperatures})}

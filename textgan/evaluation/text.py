@@ -26,6 +26,7 @@ from textgan.errors import UserError
 from textgan.evaluation.config import EvaluationConfig, Scores, plain
 from textgan.evaluation.embedded import Embedded, spread
 from textgan.game import Game
+from textgan.inference import samples_of, values_of
 from textgan.metrics import (
     KneserNey,
     Sentences,
@@ -124,7 +125,7 @@ class TextEvaluation:
 
     def draw(self, game: Game, n: int, temperature: float = 1.0) -> Tensor:
         """``(n, T)``: sentences of the game, to be measured."""
-        return game.sample(n, temperature=temperature)
+        return samples_of(game, n, temperature=temperature)
 
     def shown(self, drawn: Tensor) -> list[str]:
         """What was drawn, to be read."""
@@ -161,15 +162,15 @@ class TextEvaluation:
         tokenizer = self._corpus.tokenizer.signature
         sentences = _sentences(drawn, self._spec)
         scores = text_scores(sentences, self._references[split], tokenizer=tokenizer)
-        scores["novelty"] = novelty_of_hashes(sentence_hashes(drawn.cpu(), self._spec.pad), self._train, tokenizer)
+        scores["novelty"] = novelty_of_hashes(sentence_hashes(drawn, self._spec.pad), self._train, tokenizer)
         oracle = self._oracle
         if oracle is not None:
-            log_p = oracle.log_prob(drawn.cpu())
+            log_p = oracle.log_prob(drawn)
             scores |= _nll_oracle(log_p, self._spec)
         if isinstance(game, HasLikelihood):
             limit = limit or self._config.references
             real = getattr(self._corpus, split).tokens(limit)
-            log_probs = _log_probs(game, real, temperature)
+            log_probs = values_of(game.log_probs, real, rows=ROWS, temperature=temperature)
             nll = f"nll-{split}"
             scores[nll] = nll_per_token(log_probs, real != self._spec.pad, nll)
             scores[f"ppl-{split}"] = perplexity(scores[nll])
@@ -178,7 +179,7 @@ class TextEvaluation:
                     log_p_x=self._oracle_on(split, limit),
                     log_q_x=log_probs.sum(1),
                     log_p_y=log_p,
-                    log_q_y=_log_probs(game, drawn.cpu(), temperature).sum(1),
+                    log_q_y=values_of(game.log_probs, drawn, rows=ROWS, temperature=temperature).sum(1),
                     length=self._spec.length,
                 )
         if split == "test":
@@ -236,13 +237,6 @@ def words_at_random(sentences: Sequence[Sequence[int]], like: Sequence[Sequence[
     words = torch.tensor([word for sentence in sentences for word in sentence])
     shuffled = iter(words[torch.randperm(len(words), generator=torch.Generator().manual_seed(0))].tolist())
     return [[next(shuffled) for _ in sentence] for sentence in like]
-
-
-def _log_probs(game: HasLikelihood, tokens: Tensor, temperature: float) -> Tensor:
-    device = next(game.parameters()).device  # type: ignore[attr-defined]
-    with torch.no_grad():
-        parts = [game.log_probs(part.to(device), temperature).float().cpu() for part in tokens.split(ROWS)]
-    return torch.cat(parts)
 
 
 def _nll_oracle(log_p: Tensor, spec: TextSpec) -> Scores:

@@ -10,9 +10,10 @@ from torch import Tensor
 from textgan.data.images.domains import UnpairedCorpus
 from textgan.data.images.pairs import ImagePairs
 from textgan.evaluation.config import Scores, plain
-from textgan.evaluation.images import ImageEvaluationConfig
+from textgan.evaluation.images import ROWS, ImageEvaluationConfig
 from textgan.evaluation.pairs import make, side_by_side
 from textgan.game import Game
+from textgan.inference import values_of
 from textgan.metrics.embedding import frechet_distance, kernel_mmd, nearest_neighbour_accuracy
 from textgan.metrics.restoration import restoration_scores
 from textgan.metrics.spread import spread
@@ -59,7 +60,7 @@ class UnpairedEvaluation:
         given, truth, others = self._held_out["valid"]
         made = make(game, given)
         scores = self._scores(made, "valid")
-        back = game.back(made.to(next(game.parameters()).device)).cpu() if isinstance(game, HasWayBack) else others
+        back = values_of(game.back, made, rows=ROWS) if isinstance(game, HasWayBack) else others
         third = truth if truth is not None else back[: len(made)]
         records: list[dict[str, Any]] = [
             {"kind": "metrics", "scores": plain(scores)},
