@@ -7,18 +7,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textgan.errors import UserError
+from textgan.openmp import wait_as_cores_allow
 
 if TYPE_CHECKING:
     from textgan.model import Model
 
-# OpenMP's threads spin while they wait for each other. As soon as another process wants a core, that makes a step
-# ten times slower; sleeping costs an idle machine next to nothing. Read when torch is first imported.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+wait_as_cores_allow()
 
 __version__ = "0.1.0"
 __all__ = ["UserError", "__version__", "export", "load", "train"]
