@@ -20,7 +20,10 @@ from textgan.data.spec import NONE, TextSpec
 from textgan.errors import UserError
 
 State = Any
-"""A tensor or a nest of tensors, each with one row a sentence."""
+"""A tensor or a nest of tensors, each with one row a sentence; `textgan.networks.key_cache.KeyCache` counts as one."""
+
+FINISHED = 1 / 8
+"""Share of rows that have ended at which they leave a batch whose states are costly to take apart."""
 
 
 @runtime_checkable
@@ -84,8 +87,8 @@ def complete(
 
     `arrivals` says for each position how many further rows, in order, are written from there on, and the state that
     they have reached (None for no rows). Where a state stands for several consecutive rows, these draw from one
-    distribution, which is computed once. On the CPU finished sentences leave the batch; on a GPU, where to ask which
-    ones would make the host wait, they stay and their tokens are masked.
+    distribution, which is computed once. On the CPU finished sentences leave the batch (of a transformer, when they are
+    an eighth of it); on a GPU, where to ask which ones would make the host wait, they stay and their tokens are masked.
     """
     if not temperature > 0:
         raise UserError(f"temperature (={temperature}) must be greater than 0")
@@ -111,16 +114,17 @@ def complete(
             drawn.append(_next_tokens(policy, arriving, temperature, numbers[going:].view(forks, -1), at_once))
             if count > forks:
                 arriving = tree_map(lambda x, copies=count // forks: x.repeat_interleave(copies, 0), arriving)
-            state = tree_map(lambda a, b: torch.cat([a, b]), state, arriving) if going else arriving
+            most = len(rows) + len(sentences) - joined  # rows that it may come to have
+            state = _joined(state, arriving, most) if going else _with_room(arriving, most)
         tokens = torch.cat([some.flatten() for some in drawn])
         sentences[rows, position] = tokens.masked_fill(ended, spec.pad)
         if spec.eos == NONE:
             continue
         ended = ended | (tokens == spec.eos)
-        if device.type == "cpu" and ended.any():
+        if device.type == "cpu" and ended.sum() > len(ended) * (0 if _is_plain(state) else FINISHED):
             still = (~ended).nonzero().squeeze(1)
             rows, ended = rows[still], ended[still]
-            state = take(state, still)
+            state = _with_room(take(state, still), len(rows) + len(sentences) - joined)
     return sentences
 
 
@@ -132,6 +136,24 @@ def _next_tokens(
         return draw_from(policy.head(state), temperature, uniforms, at_once)
     parts = [slice(first, first + at_once) for first in range(0, len(uniforms), at_once)]
     return torch.cat([draw_copies(policy.logits(take(state, p)), temperature, uniforms[p]) for p in parts])
+
+
+def _joined(state: State, more: State, rows: int) -> State:
+    """Two states, one below the other. There will be `rows` in the end."""
+
+    def join(a: Any, b: Any) -> Any:
+        return torch.cat([a, b]) if isinstance(a, Tensor) else a.joined(b, rows)
+
+    return tree_map(join, state, more)
+
+
+def _with_room(state: State, rows: int) -> State:
+    return state if _is_plain(state) else tree_map(lambda x: x if isinstance(x, Tensor) else x.with_room(rows), state)
+
+
+def _is_plain(state: State) -> bool:
+    """Whether it is made of tensors alone."""
+    return all(isinstance(leaf, Tensor) for leaf in tree_leaves(state))
 
 
 def take(state: State, rows: Tensor | slice) -> State:

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from textgan.data.spec import TextSpec
+from textgan.networks.key_cache import KeyCache
 from textgan.networks.text_discriminator import TextDiscriminator, within
 from textgan.networks.text_generator import EmbeddingGenerator
 
@@ -68,9 +69,8 @@ class TransformerState(NamedTuple):
 
     output: Tensor
     """``(rows, size)``."""
-    keys: tuple[Tensor, ...]
-    """Of each layer, ``(rows, heads, t, part)``."""
-    values: tuple[Tensor, ...]
+    kept: tuple[KeyCache, ...]
+    """Keys and values of each layer."""
 
 
 class TransformerGenerator(EmbeddingGenerator):
@@ -93,19 +93,20 @@ class TransformerGenerator(EmbeddingGenerator):
 
     def begin(self, rows: int) -> TransformerState:
         """The state before anything is read."""
-        nothing = tuple(self.never.new_zeros(rows, block.heads, 0, self.width // block.heads) for block in self.blocks)
-        return TransformerState(self.never.new_zeros(rows, self.width), nothing, nothing)
+        nothing = [self.never.new_zeros(rows, block.heads, 0, self.width // block.heads) for block in self.blocks]
+        caches = tuple(KeyCache(none, none, self.spec.length) for none in nothing)
+        return TransformerState(self.never.new_zeros(rows, self.width), caches)
 
     def read(self, inputs: Float[Tensor, "rows embedding"], state: TransformerState) -> TransformerState:
         """The state after one more input. Past the last position, which a finished sentence may be read to, stays."""
-        position = min(state.keys[0].shape[2], self.spec.length - 1)
+        position = min(state.kept[0].tokens, self.spec.length - 1)
         x = (inputs + self.positions[position])[:, None]
-        kept: list[tuple[Tensor, Tensor]] = []
-        for block, keys, values in zip(self.blocks, state.keys, state.values, strict=True):
-            more = block.keys_and_values(x)
-            kept.append((torch.cat([keys, more[0]], 2), torch.cat([values, more[1]], 2)))
-            x = block(x, *kept[-1])
-        return TransformerState(self.norm(x[:, 0]), *map(tuple, zip(*kept, strict=True)))
+        kept = []
+        for block, before in zip(self.blocks, state.kept, strict=True):
+            now = before.read(*block.keys_and_values(x))
+            kept.append(now)
+            x = block(x, now.keys, now.values)
+        return TransformerState(self.norm(x[:, 0]), tuple(kept))
 
     def output_of(self, state: TransformerState) -> Float[Tensor, "rows width"]:
         """The last layer's output at the last token."""

@@ -1,0 +1,169 @@
+"""Keys and values that stay where they are: the same as if all were copied at each token."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from textgan.data.spec import NONE, TextSpec
+from textgan.networks.key_cache import KeyCache
+from textgan.networks.transformer import TransformerGenerator
+from textgan.policy_gradient import rollout_rewards
+from textgan.sampling import sample
+
+HEADS, PART, MOST = 2, 3, 5
+
+
+def empty(rows: int) -> KeyCache:
+    return KeyCache(torch.zeros(rows, HEADS, 0, PART), torch.zeros(rows, HEADS, 0, PART), MOST)
+
+
+def token(rows: int) -> tuple[Tensor, Tensor]:
+    return torch.randn(rows, HEADS, 1, PART), torch.randn(rows, HEADS, 1, PART)
+
+
+def read(cache: KeyCache, tokens: list[tuple[Tensor, Tensor]]) -> KeyCache:
+    for keys, values in tokens:
+        cache = cache.read(keys, values)
+    return cache
+
+
+def assert_holds(cache: KeyCache, tokens: list[tuple[Tensor, Tensor]]) -> None:
+    keys, values = (torch.cat(parts, 2) for parts in zip(*tokens, strict=True))
+    assert torch.equal(cache.keys, keys)
+    assert torch.equal(cache.values, values)
+    assert (len(cache), cache.tokens) == (len(keys), keys.shape[2])
+
+
+def place(cache: KeyCache) -> int:
+    return cache.keys.data_ptr()
+
+
+def test_tokens_are_held_in_order_and_nothing_is_copied() -> None:
+    tokens = [token(4) for _ in range(MOST)]
+    first = read(empty(4), tokens[:1])
+    last = read(first, tokens[1:])
+    assert_holds(last, tokens)
+    assert_holds(first, tokens[:1])
+    assert place(last) == place(first)
+
+
+def test_two_that_continue_the_same_do_not_see_each_other() -> None:
+    begin, one, other = [token(2), token(2)], token(2), token(2)
+    begun = read(empty(2), begin)
+    first, second = begun.read(*one), begun.read(*other)
+    assert_holds(first, [*begin, one])
+    assert_holds(second, [*begin, other])
+    assert_holds(begun, begin)
+    more = token(2)
+    assert_holds(first.read(*more), [*begin, one, more])
+
+
+def test_more_tokens_than_there_is_room_for_are_kept_too() -> None:
+    tokens = [token(1) for _ in range(MOST + 3)]
+    assert_holds(read(empty(1), tokens), tokens)
+
+
+def stacked(a: list[tuple[Tensor, Tensor]], b: list[tuple[Tensor, Tensor]]) -> list[tuple[Tensor, Tensor]]:
+    return [(torch.cat([ka, kb]), torch.cat([va, vb])) for (ka, va), (kb, vb) in zip(a, b, strict=True)]
+
+
+def test_rows_join_in_the_room_that_was_left_for_them() -> None:
+    a, b, c = ([token(rows), token(rows)] for rows in (2, 3, 1))
+    begun = read(empty(2), a).with_room(6)
+    two = begun.joined(read(empty(3), b), 6)
+    three = two.joined(read(empty(1), c), 6)
+    assert_holds(three, stacked(stacked(a, b), c))
+    assert_holds(two, stacked(a, b))
+    assert_holds(begun, a)
+    assert place(begun) == place(two) == place(three)
+    after = token(6)
+    assert_holds(three.read(*after), [*stacked(stacked(a, b), c), after])
+
+
+def test_others_that_join_the_same_rows_do_not_overwrite_those_that_did() -> None:
+    a, b, c = ([token(rows)] for rows in (2, 1, 1))
+    begun = read(empty(2), a).with_room(3)
+    first, second = begun.joined(read(empty(1), b), 3), begun.joined(read(empty(1), c), 3)
+    assert_holds(first, stacked(a, b))
+    assert_holds(second, stacked(a, c))
+    alone = token(2)
+    assert_holds(begun.read(*alone), [*a, alone])  # which others have outgrown
+    assert_holds(first, stacked(a, b))
+
+
+def test_more_rows_than_there_is_room_for_are_kept_too() -> None:
+    a, b = ([token(rows)] for rows in (1, 4))
+    assert_holds(read(empty(1), a).joined(read(empty(4), b), 2), stacked(a, b))
+
+
+@pytest.mark.parametrize("rows", [torch.tensor([2, 0, 2]), slice(1, 3)])
+def test_some_rows_go_on_without_the_others(rows: Tensor | slice) -> None:
+    tokens = [token(3), token(3)]
+    whole = read(empty(3), tokens)
+    some = whole[rows]
+    after = token(len(some))
+    assert_holds(some.read(*after), [*((k[rows], v[rows]) for k, v in tokens), after])
+    for_all = token(3)
+    assert_holds(whole.read(*for_all), [*tokens, for_all])
+
+
+def test_each_row_several_times() -> None:
+    tokens = [token(2)]
+    twice = [(k.repeat_interleave(2, 0), v.repeat_interleave(2, 0)) for k, v in tokens]
+    assert_holds(read(empty(2), tokens).repeat_interleave(2, 0), twice)
+
+
+def test_gradients_reach_every_token_that_was_read() -> None:
+    tokens = [tuple(x.requires_grad_() for x in token(1)) for _ in range(3)]
+    cache = read(empty(1), tokens)
+    (cache.keys.sum() + 2 * cache.values.sum()).backward()
+    for keys, values in tokens:
+        assert keys.grad.eq(1).all()
+        assert values.grad.eq(2).all()
+
+
+class Copying(KeyCache):
+    """Copies everything at every token."""
+
+    def read(self, keys: Tensor, values: Tensor) -> KeyCache:
+        return Copying(torch.cat([self.keys, keys], 2), torch.cat([self.values, values], 2), self.most)
+
+    def joined(self, others: KeyCache, rows: int) -> KeyCache:
+        return Copying(torch.cat([self.keys, others.keys]), torch.cat([self.values, others.values]), self.most)
+
+    def with_room(self, rows: int) -> KeyCache:
+        return self
+
+    def __getitem__(self, rows: Tensor | slice) -> KeyCache:
+        return Copying(self.keys[rows], self.values[rows], self.most)
+
+    def repeat_interleave(self, copies: int, dim: int) -> KeyCache:
+        keys, values = (x.repeat_interleave(copies, dim) for x in (self.keys, self.values))
+        return Copying(keys, values, self.most)
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_transformer_writes_and_is_rewarded_as_if_all_were_copied(
+    ends: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marks = {} if ends else {"bos": 0, "eos": NONE, "pad": NONE, "unk": NONE}
+    spec = TextSpec(8, 7, 100, **marks)
+    torch.manual_seed(0)
+    network = TransformerGenerator(spec, 8, layers=2, heads=2).double()
+    for weight in network.blocks.parameters():
+        torch.nn.init.normal_(weight)
+
+    def found() -> tuple[Tensor, Tensor]:
+        torch.manual_seed(1)
+        drawn = sample(network, spec, 9, uniforms=torch.rand(9, spec.length))
+        uniforms = torch.rand(spec.length - 1, 3, 9, spec.length)
+        return drawn, rollout_rewards(network, spec, drawn, lambda rows, _: rows.float().mean(1), 3, uniforms=uniforms)
+
+    in_place = found()
+    monkeypatch.setattr("textgan.networks.transformer.KeyCache", Copying)
+    copied = found()
+    assert torch.equal(in_place[0], copied[0])
+    assert torch.equal(in_place[1], copied[1])
+    assert not ends or len((in_place[0] != spec.pad).sum(1).unique()) > 1  # some ended before others
