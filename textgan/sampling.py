@@ -148,7 +148,8 @@ def _joined(state: State, more: State, rows: int) -> State:
 
 
 def _with_room(state: State, rows: int) -> State:
-    return state if _is_plain(state) else tree_map(lambda x: x if isinstance(x, Tensor) else x.with_room(rows), state)
+    """The same, where there will be `rows` in the end."""
+    return tree_map(lambda x: x if isinstance(x, Tensor) else x.with_room(rows), state)
 
 
 def _is_plain(state: State) -> bool:
