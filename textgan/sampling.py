@@ -115,7 +115,7 @@ def complete(
             if count > forks:
                 arriving = tree_map(lambda x, copies=count // forks: x.repeat_interleave(copies, 0), arriving)
             most = len(rows) + len(sentences) - joined  # rows that it may come to have
-            state = _joined(state, arriving, most) if going else _with_room(arriving, most)
+            state = join(state, arriving, most) if going else _with_room(arriving, most)
         tokens = torch.cat([some.flatten() for some in drawn])
         sentences[rows, position] = tokens.masked_fill(ended, spec.pad)
         if spec.eos == NONE:
@@ -138,13 +138,13 @@ def _next_tokens(
     return torch.cat([draw_copies(policy.logits(take(state, p)), temperature, uniforms[p]) for p in parts])
 
 
-def _joined(state: State, more: State, rows: int) -> State:
+def join(state: State, more: State, rows: int) -> State:
     """Two states, one below the other. There will be `rows` in the end."""
 
-    def join(a: Any, b: Any) -> Any:
+    def joined(a: Any, b: Any) -> Any:
         return torch.cat([a, b]) if isinstance(a, Tensor) else a.joined(b, rows)
 
-    return tree_map(join, state, more)
+    return tree_map(joined, state, more)
 
 
 def _with_room(state: State, rows: int) -> State:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from torch import Tensor
@@ -15,8 +17,15 @@ from textgan.sampling import sample
 HEADS, PART, MOST = 2, 3, 5
 
 
+@pytest.fixture(autouse=True)
+def without_gradients(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tables are for those who record none."""
+    with torch.set_grad_enabled("gradients" in request.node.name):
+        yield
+
+
 def empty(rows: int) -> KeyCache:
-    return KeyCache(torch.zeros(rows, HEADS, 0, PART), torch.zeros(rows, HEADS, 0, PART), MOST)
+    return KeyCache.empty(rows, HEADS, PART, MOST, torch.zeros(0))
 
 
 def token(rows: int) -> tuple[Tensor, Tensor]:
@@ -122,6 +131,30 @@ def test_gradients_reach_every_token_that_was_read() -> None:
     for keys, values in tokens:
         assert keys.grad.eq(1).all()
         assert values.grad.eq(2).all()
+
+
+def test_what_attended_to_keys_without_gradients_has_them_when_more_were_read() -> None:
+    query = torch.randn(1, HEADS, 1, PART, requires_grad=True)
+    cache, scores, frozen = empty(1), [], [token(1) for _ in range(3)]
+    for keys, values in frozen:
+        cache = cache.read(keys, values)
+        scores.append((query @ cache.keys.transpose(2, 3)).sum())
+    torch.stack(scores).sum().backward()
+    expected = sum((3 - t) * keys for t, (keys, _) in enumerate(frozen))
+    torch.testing.assert_close(query.grad, expected)
+
+
+@pytest.mark.parametrize("first", [1, 2, MOST + 2])
+def test_several_tokens_may_be_read_at_once(first: int) -> None:
+    tokens = [token(2) for _ in range(MOST + 3)]
+
+    def at_once(some: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
+        return [torch.cat(parts, 2) for parts in zip(*some, strict=True)]
+
+    some = empty(2).read(*at_once(tokens[:first]))
+    more = some.read(*at_once(tokens[first:]))
+    assert_holds(some, tokens[:first])
+    assert_holds(more, tokens)
 
 
 class Copying(KeyCache):

@@ -18,7 +18,8 @@ from textgan.data.spec import StorySpec
 from textgan.data.tokenizer import PretrainedTokenizer
 from textgan.errors import UserError
 from textgan.networks.endings import EndingPolicy
-from textgan.networks.pretrained import PretrainedGenerator
+from textgan.networks.pretrained import PretrainedGenerator, PretrainedState
+from textgan.networks.shared_cache import SharedRows
 from textgan.policy_gradient import rollout_rewards
 from textgan.sampling import sample
 
@@ -171,20 +172,50 @@ def test_a_row_keeps_its_own_tokens_and_not_the_context(generator: PretrainedGen
         policy = generator.given(context)
         state = policy.advance(torch.full((6,), 5), policy.start(6))
         assert all(len(leaf) == 6 for leaf in tree_leaves(state))
-        sizes.append(sum(leaf.numel() for leaf in tree_leaves(state)))
-        one_token = sum(keys[0].numel() for keys in (*state.keys, *state.values))
-        assert all(keys.shape[2] == 1 for keys in (*state.keys, *state.values))
-        assert sizes[-1] == 6 * (1 + generator.hidden_size + one_token)
+        assert all(cache.tokens == 1 for cache in state.kept)
+        sizes.append([cache.keys.shape for cache in state.kept])
     assert sizes[0] == sizes[1]
 
 
+COPYING = {"bloom", "gemma2"}
+"""Models that compute attention themselves."""
+
+
 @torch.no_grad()
-def test_many_rows_are_worked_off_in_parts(generator: PretrainedGenerator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_attend_to_their_context_without_copies_of_it(
+    generator: PretrainedGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert generator.copies_contexts == (generator.model.config.model_type in COPYING)
+    context, rows, tokens = contexts(), torch.tensor([5, 0, 3, 1, 0]), torch.tensor([7, 9, 4, 15, 8])
+    policy = generator.given(context)
+
+    def found() -> Tensor:
+        state = policy.advance(torch.arange(6) + 6, policy.start(6))
+        forked = tree_map(lambda x: x[rows], state)
+        return policy.advance(tokens, policy.advance(tokens, forked)).output
+
+    ours = found()
+    monkeypatch.setattr("textgan.networks.shared_cache.SharedRows", lambda *parts: SharedRows(*parts).whole())
+    torch.testing.assert_close(ours, found(), rtol=1e-5, atol=1e-5)
+
+
+@torch.no_grad()
+def test_where_rows_have_copies_many_are_worked_off_in_parts(
+    generator: PretrainedGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     policy, tokens = generator.given(contexts()), torch.arange(600) % 16 + 4
-    whole = policy.advance(tokens, policy.start(600))
+
+    def found() -> PretrainedState:
+        return policy.advance(tokens.flip(0), policy.advance(tokens, policy.start(600)))
+
+    whole = found()
+    generator.copies_contexts = True
     monkeypatch.setattr("textgan.networks.pretrained.KEYS_AT_ONCE", 1)
-    parts = policy.advance(tokens, policy.start(600))
-    tree_map(lambda a, b: torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5), parts, whole)
+    parts = found()
+    assert torch.equal(parts.owners.of, whole.owners.of)
+    torch.testing.assert_close(parts.output, whole.output, rtol=1e-5, atol=1e-5)
+    for a, b in zip(parts.kept, whole.kept, strict=True):
+        torch.testing.assert_close((a.keys, a.values), (b.keys, b.values), rtol=1e-5, atol=1e-5)
 
 
 def test_gradients_reach_every_parameter_and_are_those_of_a_pass_without_a_cache(

@@ -32,6 +32,12 @@ class KeyCache:
         self.keys, self.values, self.most = keys, values, most
         self._room: _Room | None = None
 
+    @classmethod
+    def empty(cls, rows: int, heads: int, part: int, most: int, like: Tensor) -> KeyCache:
+        """Of rows that have read nothing."""
+        nothing = like.new_empty(rows, heads, 0, part)
+        return cls(nothing, nothing, most)
+
     def __len__(self) -> int:
         """Rows."""
         return len(self.keys)
@@ -46,16 +52,16 @@ class KeyCache:
         """Where they are."""
         return self.keys.device
 
-    def read(self, keys: Float[Tensor, "rows heads 1 part"], values: Float[Tensor, "rows heads 1 part"]) -> KeyCache:
-        """With one more token. Where a gradient is recorded, what was read before is copied."""
-        if torch.is_grad_enabled() and (keys.requires_grad or self.keys.requires_grad):
+    def read(self, keys: Float[Tensor, "rows heads n part"], values: Float[Tensor, "rows heads n part"]) -> KeyCache:
+        """With further tokens. Where gradients are recorded, which may need them, those read before are copied."""
+        if torch.is_grad_enabled():
             return KeyCache(torch.cat([self.keys, keys], 2), torch.cat([self.values, values], 2), self.most)
-        room = self._room
-        if room is None or (room.rows, room.tokens) != (len(self), self.tokens) or self.tokens == room.table.shape[3]:
-            room = self._moved(len(self), keys)
-        room.table[0, : len(self), :, self.tokens] = keys[:, :, 0]
-        room.table[1, : len(self), :, self.tokens] = values[:, :, 0]
-        room.tokens += 1
+        room, tokens = self._room, self.tokens + keys.shape[2]
+        if room is None or (room.rows, room.tokens) != (len(self), self.tokens) or tokens > room.table.shape[3]:
+            room = self._moved(len(self), keys, keys.shape[2])
+        room.table[0, : len(self), :, self.tokens : tokens] = keys
+        room.table[1, : len(self), :, self.tokens : tokens] = values
+        room.tokens = tokens
         return self._part_of(room)
 
     def joined(self, others: KeyCache, rows: int) -> KeyCache:
@@ -82,10 +88,10 @@ class KeyCache:
         keys, values = (x.repeat_interleave(copies, dim) for x in (self.keys, self.values))
         return KeyCache(keys, values, self.most)
 
-    def _moved(self, rows: int, like: Tensor) -> _Room:
-        """A table of one's own, for as many rows."""
+    def _moved(self, rows: int, like: Tensor, more: int = 1) -> _Room:
+        """A table of one's own, for as many rows, and for as many more tokens at least."""
         heads, part = like.shape[1], like.shape[3]
-        table = like.new_empty(2, rows, heads, max(self.most, self.tokens + 1), part)
+        table = like.new_empty(2, rows, heads, max(self.most, self.tokens + more), part)
         table[0, : len(self), :, : self.tokens] = self.keys
         table[1, : len(self), :, : self.tokens] = self.values
         return _Room(table, len(self), self.tokens)

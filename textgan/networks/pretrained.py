@@ -16,6 +16,7 @@ import copy
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +24,6 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map
 from transformers import DynamicCache
 from transformers.cache_utils import Cache, EncoderDecoderCache
 from transformers.modeling_outputs import BaseModelOutput, BaseModelOutputWithPastAndCrossAttentions
@@ -33,26 +33,27 @@ from textgan.data.spec import StorySpec
 from textgan.data.tokenizer import PRETRAINED, UNK
 from textgan.errors import UserError
 from textgan.networks.endings import StoryGenerator
+from textgan.networks.key_cache import KeyCache
 from textgan.networks.lora import is_adapter, keep_adapters_only, with_adapters
 from textgan.networks.modes import evaluating
 from textgan.networks.pretrained_model import copy_tokenizer, forget_ids, has_weights, open_model
 from textgan.networks.recurrent import joined
-from textgan.networks.shared_cache import ContextLayer, Keys, SharedPrefixLayer, contents
+from textgan.networks.shared_cache import ContextLayer, Keys, Owners, SharedPrefixLayer, SharedRows, contents
+from textgan.sampling import join, take
 
 KEYS_AT_ONCE = 2**25
-"""Numbers of contexts' keys that a layer is handed at once where no gradient is recorded: 128 MB; as many values."""
+"""Numbers of contexts' keys that a layer which wants copies is handed at once where no gradient is recorded: 128 MB."""
 
 
 class PretrainedState(NamedTuple):
     """One row an ending."""
 
-    owner: Tensor
-    """The context that it continues, ``(rows,)``."""
+    owners: Owners
+    """The contexts that they continue."""
     output: Tensor
     """What the next token is predicted from, ``(rows, hidden)``."""
-    keys: Keys
-    """Of the ending's own tokens."""
-    values: Keys
+    kept: tuple[KeyCache, ...]
+    """Keys and values of each layer, of the ending's own tokens."""
 
 
 class Prefix(NamedTuple):
@@ -111,7 +112,9 @@ class PretrainedGenerator(StoryGenerator):
         self.register_buffer("model_ids", torch.cat([marks, words]), persistent=False)
         accepted = inspect.signature(self.decoder.forward).parameters
         self._numbers_positions = not self.has_encoder and "position_ids" in accepted
-        _require_left_to_right(self, folder)
+        self.copies_contexts = False
+        """Whether each row must have a copy of its context for the model to attend to it: a few rows at a time do."""
+        self.copies_contexts = _tried(self, folder)
         if lora:
             keep_adapters_only(self)
 
@@ -167,7 +170,7 @@ class PretrainedGenerator(StoryGenerator):
 
     def _read_prefix(self, tokens: Tensor, mask: Tensor, encoded: tuple[Tensor, Tensor] | None) -> Prefix:
         own, cross = DynamicCache(), DynamicCache()
-        cache = own if encoded is None else EncoderDecoderCache(own, cross)
+        cache: Cache = own if encoded is None else EncoderDecoderCache(own, cross)
         outputs = self._decode(tokens, cache, mask, encoded)
         keys, values = contents(own)
         if encoded is None:
@@ -178,20 +181,19 @@ class PretrainedGenerator(StoryGenerator):
         self, tokens: Int[Tensor, "rows n"], state: PretrainedState, prefix: Prefix
     ) -> tuple[Float[Tensor, "rows n hidden"], PretrainedState]:
         """The decoder's outputs at further tokens of the endings, and the state after them."""
-        owner = state.owner
-        before = zip(prefix.keys, prefix.values, state.keys, state.values, strict=True)
-        own = Cache(layers=[SharedPrefixLayer(owner, *layer) for layer in before])
-        cache: Cache = own
+        owners = state.owners
+        before = zip(prefix.keys, prefix.values, state.kept, strict=True)
+        layers = [SharedPrefixLayer(owners, *layer) for layer in before]
+        cache = Cache(layers=[*layers])
         encoded = None
         if prefix.encoded is not None:
             memory, memory_mask, *cross = prefix.encoded
-            cache = EncoderDecoderCache(
-                own, Cache(layers=[ContextLayer(owner, *kv) for kv in zip(*cross, strict=True)])
-            )
-            encoded = memory[owner], memory_mask[owner]
-        mask = F.pad(prefix.mask[owner], (0, state.keys[0].shape[2] + tokens.shape[1]), value=True)
+            cross_layers = [ContextLayer(owners, *kv) for kv in zip(*cross, strict=True)]
+            cache = EncoderDecoderCache(cache, Cache(layers=[*cross_layers]))
+            encoded = SharedRows(memory, owners), memory_mask[owners.of]
+        mask = F.pad(prefix.mask[owners.of], (0, state.kept[0].tokens + tokens.shape[1]), value=True)
         outputs = self._decode(self.model_ids[tokens], cache, mask, encoded)
-        return outputs, PretrainedState(owner, outputs[:, -1], *contents(own))
+        return outputs, PretrainedState(owners, outputs[:, -1], tuple(layer.kept for layer in layers))
 
     def _decode(self, tokens: Tensor, cache: Cache, mask: Tensor, encoded: tuple[Tensor, Tensor] | None) -> Tensor:
         """The decoder's outputs at the last places of the mask."""
@@ -228,21 +230,23 @@ class PretrainedPolicy:
 
     def start(self, rows: int) -> PretrainedState:
         """The state in which the endings begin."""
-        prefix = self._prefix()
-        owner = torch.arange(rows, device=prefix.output.device) // (rows // len(prefix.output))
-        own = ([x.new_empty(rows, x.shape[1], 0, x.shape[3]) for x in kind] for kind in (prefix.keys, prefix.values))
-        return PretrainedState(owner, prefix.output[owner], *map(tuple, own))
+        prefix, most = self._prefix(), self._network.spec.length
+        contexts = len(prefix.output)
+        copies = rows // contexts
+        owners = Owners(torch.arange(rows, device=prefix.output.device) // copies, contexts, copies)
+        kept = tuple(KeyCache.empty(rows, keys.shape[1], keys.shape[3], most, keys) for keys in prefix.keys)
+        return PretrainedState(owners, prefix.output[owners.of], kept)
 
     def advance(self, tokens: Int[Tensor, " rows"], state: PretrainedState) -> PretrainedState:
         """The state after one more token."""
         network, prefix = self._network, self._prefix()
-        rows = max(1, len(tokens))
-        if not torch.is_grad_enabled():
-            kinds = (prefix.keys, prefix.encoded[2] if prefix.encoded else ())
-            rows = max(256, KEYS_AT_ONCE // max(x[0].numel() for kind in kinds for x in kind))
+        if torch.is_grad_enabled() or not network.copies_contexts:
+            return network.read(tokens[:, None], state, prefix)[1]
+        kinds = (prefix.keys, prefix.encoded[2] if prefix.encoded else ())
+        rows = max(256, KEYS_AT_ONCE // max(x[0].numel() for kind in kinds for x in kind))
         parts = [slice(first, first + rows) for first in range(0, len(tokens), rows)]
-        reached = [network.read(tokens[p, None], tree_map(lambda x, p=p: x[p], state), prefix)[1] for p in parts]
-        return reached[0] if len(reached) == 1 else tree_map(lambda *x: torch.cat(x), *reached)
+        reached = (network.read(tokens[p, None], take(state, p), prefix)[1] for p in parts)
+        return reduce(partial(join, rows=len(tokens)), reached)
 
     def logits(self, state: PretrainedState) -> Float[Tensor, "rows vocab"]:
         """Unnormalised log-probabilities of the next token."""
@@ -298,8 +302,11 @@ def _answering(decoder: nn.Module, outputs: Tensor) -> Iterator[None]:
 
 
 @torch.no_grad()
-def _require_left_to_right(network: PretrainedGenerator, folder: Path) -> None:
-    """Raises UserError unless the model finds the same in an ending read token by token as in one read at once."""
+def _tried(network: PretrainedGenerator, folder: Path) -> bool:
+    """Whether the model wants copies of contexts.
+
+    Raises UserError unless it finds the same in an ending read token by token as in one read at once.
+    """
     context = torch.full((1, network.spec.sentences, network.spec.sentence_length), network.spec.pad)
     context[:, :, 0] = network.spec.vocab_size - 1
     tokens = torch.tensor([[network.spec.vocab_size - 1, network.spec.eos, network.spec.vocab_size - 2, 0]])
@@ -319,3 +326,4 @@ def _require_left_to_right(network: PretrainedGenerator, folder: Path) -> None:
         raise UserError(
             f"generator {PRETRAINED}{folder}, a {type(network.model).__name__}, does not write from left to right"
         )
+    return state.owners.copied

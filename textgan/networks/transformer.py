@@ -93,9 +93,9 @@ class TransformerGenerator(EmbeddingGenerator):
 
     def begin(self, rows: int) -> TransformerState:
         """The state before anything is read."""
-        nothing = [self.never.new_zeros(rows, block.heads, 0, self.width // block.heads) for block in self.blocks]
-        caches = tuple(KeyCache(none, none, self.spec.length) for none in nothing)
-        return TransformerState(self.never.new_zeros(rows, self.width), caches)
+        none, most = self.never.new_zeros(rows, self.width), self.spec.length
+        caches = (KeyCache.empty(rows, block.heads, self.width // block.heads, most, none) for block in self.blocks)
+        return TransformerState(none, tuple(caches))
 
     def read(self, inputs: Float[Tensor, "rows embedding"], state: TransformerState) -> TransformerState:
         """The state after one more input. Past the last position, which a finished sentence may be read to, stays."""
