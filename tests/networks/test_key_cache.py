@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from textgan.data.spec import NONE, TextSpec
-from textgan.networks.key_cache import KeyCache
+from textgan.networks.key_cache import ForkedCache, KeyCache
 from textgan.networks.transformer import TransformerGenerator
 from textgan.policy_gradient import rollout_rewards
 from textgan.sampling import sample
@@ -118,10 +118,86 @@ def test_some_rows_go_on_without_the_others(rows: Tensor | slice) -> None:
     assert_holds(whole.read(*for_all), [*tokens, for_all])
 
 
-def test_each_row_several_times() -> None:
-    tokens = [token(2)]
-    twice = [(k.repeat_interleave(2, 0), v.repeat_interleave(2, 0)) for k, v in tokens]
-    assert_holds(read(empty(2), tokens).repeat_interleave(2, 0), twice)
+def several_times(tokens: list[tuple[Tensor, Tensor]], copies: int) -> list[tuple[Tensor, Tensor]]:
+    return [(k.repeat_interleave(copies, 0), v.repeat_interleave(copies, 0)) for k, v in tokens]
+
+
+def assert_forks_hold(cache: KeyCache | ForkedCache, tokens: list[tuple[Tensor, Tensor]]) -> None:
+    assert isinstance(cache, ForkedCache)
+    assert (len(cache), cache.tokens) == (len(tokens[0][0]), len(tokens))
+    assert_holds(cache.copied(), tokens)
+
+
+def test_each_row_several_times_without_a_copy_of_what_it_has_read() -> None:
+    tokens, after = [token(2), token(2)], [token(6), token(6)]
+    begun = read(empty(2), tokens)
+    forked = begun.repeat_interleave(3, 0)
+    assert_forks_hold(forked, several_times(tokens, 3))
+    gone_on = read(forked, after)
+    assert_forks_hold(gone_on, [*several_times(tokens, 3), *after])
+    assert_forks_hold(forked, several_times(tokens, 3))
+    assert gone_on.forks[0].before.keys.data_ptr() == place(begun)
+    assert gone_on.forks[0].since.keys[0].numel() == 2 * HEADS * PART
+    assert_forks_hold(gone_on.repeat_interleave(2, 0), several_times([*several_times(tokens, 3), *after], 2))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        torch.tensor([0, 3, 3, 4, 9]), torch.tensor([1, 8, 9]), torch.tensor([5]), slice(2, 8), slice(0, 0),
+        torch.arange(10) % 3 == 0,
+    ],
+)  # fmt: skip
+def test_forks_of_different_lengths_go_on_together_and_without_some(rows: Tensor | slice) -> None:
+    a, b, c = [token(2)], [token(1), token(1)], [token(4), token(4)]
+    begun, other = read(empty(2), a[:1]), read(empty(1), b)
+    first = [*several_times(a, 2), c[0]]
+    joined = read(begun.repeat_interleave(2, 0), [c[0]]).joined(other.repeat_interleave(4, 0), 10)
+    tokens = stacked(first, several_times(b, 4))
+    assert_forks_hold(joined, tokens)
+    plain = read(empty(2), two := [token(2), token(2)])
+    joined = joined.joined(plain, 10)
+    tokens = stacked(tokens, two)
+    assert_forks_hold(joined, tokens)
+    after = token(10)
+    joined = joined.read(*after)
+    tokens = [*tokens, after]
+    some = joined[rows]
+    chosen = [(k[rows], v[rows]) for k, v in tokens]
+    assert_forks_hold(some, chosen)
+    if len(some):
+        last = token(len(some))
+        assert_forks_hold(some.read(*last), [*chosen, last])
+    assert_forks_hold(joined, tokens)
+
+
+def test_forks_are_copied_where_that_takes_little_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = [token(2), token(2)]
+    forked = read(empty(2), tokens).repeat_interleave(3, 0)
+    roomy = forked.with_room(9)
+    assert isinstance(roomy, KeyCache)
+    joined = roomy.joined(read(empty(1), [x := token(1), y := token(1)]).repeat_interleave(3, 0), 9)
+    assert_holds(joined, stacked(several_times(tokens, 3), several_times([x, y], 3)))
+    assert place(joined) == place(roomy)
+    table = 2 * 9 * HEADS * MOST * PART * 4
+    monkeypatch.setattr("textgan.networks.key_cache.LARGEST_TABLE", table - 1)
+    assert isinstance(forked.with_room(9), ForkedCache)
+    assert isinstance(forked.with_room(8), KeyCache)
+    on_a_gpu = KeyCache.empty(2, HEADS, PART, MOST, torch.zeros(0, device="meta")).repeat_interleave(3, 0)
+    assert isinstance(on_a_gpu.with_room(9), KeyCache)
+
+
+def test_forks_in_another_order_are_copies() -> None:
+    a, b = [token(1)], [token(2)]
+    joined = read(empty(1), a).repeat_interleave(2, 0).joined(read(empty(2), b).repeat_interleave(1, 0), 4)
+    rows = torch.tensor([3, 0])
+    assert_holds(joined[rows], [(k[rows], v[rows]) for k, v in stacked(several_times(a, 2), b)])
+
+
+def test_copies_may_be_joined_by_forks() -> None:
+    a, b = [token(2)], [token(1)]
+    joined = read(empty(2), a).joined(read(empty(1), b).repeat_interleave(2, 0), 4)
+    assert_holds(joined, stacked(a, several_times(b, 2)))
 
 
 def test_gradients_reach_every_token_that_was_read() -> None:
@@ -178,9 +254,19 @@ class Copying(KeyCache):
 
 
 @pytest.mark.parametrize("ends", [False, True])
+@pytest.mark.parametrize("largest_table", [0, 80_000, 2**27])  # forks, forks until rows have ended, none
 def test_a_transformer_writes_and_is_rewarded_as_if_all_were_copied(
-    ends: bool, monkeypatch: pytest.MonkeyPatch
+    ends: bool, largest_table: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("textgan.networks.key_cache.LARGEST_TABLE", largest_table)
+    kept: list[type] = []
+    with_room = ForkedCache.with_room
+
+    def noted(cache: ForkedCache, rows: int) -> KeyCache | ForkedCache:
+        kept.append(type(found := with_room(cache, rows)))
+        return found
+
+    monkeypatch.setattr(ForkedCache, "with_room", noted)
     marks = {} if ends else {"bos": 0, "eos": NONE, "pad": NONE, "unk": NONE}
     spec = TextSpec(8, 7, 100, **marks)
     torch.manual_seed(0)
@@ -195,6 +281,8 @@ def test_a_transformer_writes_and_is_rewarded_as_if_all_were_copied(
         return drawn, rollout_rewards(network, spec, drawn, lambda rows, _: rows.float().mean(1), 3, uniforms=uniforms)
 
     in_place = found()
+    expected = {0: {ForkedCache}, 80_000: {ForkedCache, KeyCache} if ends else {ForkedCache}, 2**27: {KeyCache}}
+    assert set(kept) == expected[largest_table]
     monkeypatch.setattr("textgan.networks.transformer.KeyCache", Copying)
     copied = found()
     assert torch.equal(in_place[0], copied[0])

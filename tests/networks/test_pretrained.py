@@ -19,7 +19,7 @@ from textgan.data.tokenizer import PretrainedTokenizer
 from textgan.errors import UserError
 from textgan.networks.endings import EndingPolicy
 from textgan.networks.pretrained import PretrainedGenerator, PretrainedState
-from textgan.networks.shared_cache import SharedRows
+from textgan.networks.shared_rows import SharedRows
 from textgan.policy_gradient import rollout_rewards
 from textgan.sampling import sample
 
@@ -135,7 +135,11 @@ def test_a_context_alone_is_as_in_a_padded_batch(generator: PretrainedGenerator)
 
 
 @torch.no_grad()
-def test_forked_rows_go_on_as_if_everything_were_read_again(generator: PretrainedGenerator) -> None:
+@pytest.mark.parametrize("largest_table", [0, 2**27])  # with and without forks of what an ending has said so far
+def test_forked_rows_go_on_as_if_everything_were_read_again(
+    generator: PretrainedGenerator, largest_table: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("textgan.networks.key_cache.LARGEST_TABLE", largest_table)
     context, tokens, rollouts = contexts(), endings(6).flip(0), 2
     uniforms = torch.rand(SPEC.length - 1, rollouts, 6, SPEC.length, generator=torch.Generator().manual_seed(2))
     seen: dict[tuple[int, ...], int] = {}

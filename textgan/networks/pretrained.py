@@ -33,12 +33,13 @@ from textgan.data.spec import StorySpec
 from textgan.data.tokenizer import PRETRAINED, UNK
 from textgan.errors import UserError
 from textgan.networks.endings import StoryGenerator
-from textgan.networks.key_cache import KeyCache
+from textgan.networks.key_cache import Kept, KeyCache
 from textgan.networks.lora import is_adapter, keep_adapters_only, with_adapters
 from textgan.networks.modes import evaluating
 from textgan.networks.pretrained_model import copy_tokenizer, forget_ids, has_weights, open_model
 from textgan.networks.recurrent import joined
-from textgan.networks.shared_cache import ContextLayer, Keys, Owners, SharedPrefixLayer, SharedRows, contents
+from textgan.networks.shared_cache import ContextLayer, Keys, SharedPrefixLayer, contents
+from textgan.networks.shared_rows import Owners, Shared, SharedRows
 from textgan.sampling import join, take
 
 KEYS_AT_ONCE = 2**25
@@ -52,7 +53,7 @@ class PretrainedState(NamedTuple):
     """The contexts that they continue."""
     output: Tensor
     """What the next token is predicted from, ``(rows, hidden)``."""
-    kept: tuple[KeyCache, ...]
+    kept: tuple[Kept, ...]
     """Keys and values of each layer, of the ending's own tokens."""
 
 
@@ -190,7 +191,7 @@ class PretrainedGenerator(StoryGenerator):
             memory, memory_mask, *cross = prefix.encoded
             cross_layers = [ContextLayer(owners, *kv) for kv in zip(*cross, strict=True)]
             cache = EncoderDecoderCache(cache, Cache(layers=[*cross_layers]))
-            encoded = SharedRows(memory, owners), memory_mask[owners.of]
+            encoded = SharedRows(Shared(memory, owners)), memory_mask[owners.of]
         mask = F.pad(prefix.mask[owners.of], (0, state.kept[0].tokens + tokens.shape[1]), value=True)
         outputs = self._decode(self.model_ids[tokens], cache, mask, encoded)
         return outputs, PretrainedState(owners, outputs[:, -1], tuple(layer.kept for layer in layers))

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from textgan.data.spec import TextSpec
-from textgan.networks.key_cache import KeyCache
+from textgan.networks.key_cache import Kept, KeyCache
 from textgan.networks.text_discriminator import TextDiscriminator, within
 from textgan.networks.text_generator import EmbeddingGenerator
 
@@ -69,7 +69,7 @@ class TransformerState(NamedTuple):
 
     output: Tensor
     """``(rows, size)``."""
-    kept: tuple[KeyCache, ...]
+    kept: tuple[Kept, ...]
     """Keys and values of each layer."""
 
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from textgan.networks.shared_cache import Owners, SharedRows
+from textgan.networks.shared_rows import Owners, Shared, SharedRows
 
 HEADS, PART, CONTEXT = 4, 3, 5
 OF = [1, 0, 1, 3, 1, 0]  # nobody continues context 2
@@ -17,14 +17,15 @@ def numbers(*shape: int) -> Tensor:
     return torch.randn(*shape, dtype=torch.float64)
 
 
-def shared(heads: int, own: int, owners: Owners | None = None) -> tuple[SharedRows, SharedRows, list[Tensor]]:
+def shared(heads: int, own: int, owners: Owners) -> tuple[SharedRows, SharedRows, list[Tensor]]:
     """Keys and values, and the tensors behind them."""
-    owners = owners or Owners(torch.tensor(OF), 4)
     parts = [numbers(4, heads, CONTEXT, PART).requires_grad_() for _ in range(2)]
     if own:
         parts += [numbers(len(owners), heads, own, PART).requires_grad_() for _ in range(2)]
-        return SharedRows(parts[0], owners, parts[2]), SharedRows(parts[1], owners, parts[3]), parts
-    return SharedRows(parts[0], owners), SharedRows(parts[1], owners), parts
+        keys, values = Shared(parts[0], owners, parts[2]), Shared(parts[1], owners, parts[3])
+    else:
+        keys, values = Shared(parts[0], owners), Shared(parts[1], owners)
+    return SharedRows(keys), SharedRows(values), parts
 
 
 def masks(kind: str, n: int, keys: int) -> Tensor | None:
@@ -46,10 +47,11 @@ def test_attention_and_its_gradients_are_those_over_copies(
 ) -> None:
     n = own or 2
     query = numbers(len(OF), HEADS, n, PART).requires_grad_()
-    key, value, parts = shared(heads, own)
+    owners = Owners(torch.tensor(OF), 4)
+    key, value, parts = shared(heads, own, owners)
     options = {"attn_mask": masks(mask, n, CONTEXT + own), "scale": scale, "enable_gqa": heads < HEADS}
     found = F.scaled_dot_product_attention(query, key, value, **options)
-    assert not key.owners.copied
+    assert not owners.copied
     expected = F.scaled_dot_product_attention(query, key.whole(), value.whole(), **options)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
     weights = numbers(*found.shape)
@@ -58,9 +60,31 @@ def test_attention_and_its_gradients_are_those_over_copies(
         torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.parametrize("mask", ["none", "left to right", "added"])
+def test_rows_that_share_other_things_stand_below_them(mask: str) -> None:
+    first, second = Owners(torch.tensor([0, 0, 1, 1]), 2), Owners(torch.tensor([1, 0]), 2)
+    parts = [
+        [Shared(numbers(2, HEADS, 5, PART), first, numbers(4, HEADS, 2, PART)),
+         Shared(numbers(2, HEADS, 4, PART), second, numbers(2, HEADS, 3, PART))]
+        for _ in range(2)
+    ]  # fmt: skip
+    key, value = SharedRows(*parts[0]), SharedRows(*parts[1])
+    assert key.shape == (6, HEADS, 7, PART)
+    query = numbers(6, HEADS, 2, PART)
+    allowed = masks(mask, 2, 7)
+    found = F.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
+    assert not first.copied
+    assert not second.copied
+    expected = F.scaled_dot_product_attention(query, key.whole(), value.whole(), attn_mask=allowed)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    for row, (part, own_row) in enumerate([(0, 0), (0, 1), (0, 2), (0, 3), (1, 0), (1, 1)]):
+        of_contexts, owners, own = parts[0][part]
+        assert torch.equal(key.whole()[row], torch.cat([of_contexts[owners.of[own_row]], own[own_row]], 1))
+
+
 def test_dropout_leaves_out_weights_of_context_and_own_alike() -> None:
     ones, owners = torch.ones(4, HEADS, CONTEXT, PART), Owners(torch.tensor(OF), 4)
-    everything = SharedRows(ones, owners, torch.ones(len(OF), HEADS, 2, PART))
+    everything = SharedRows(Shared(ones, owners, torch.ones(len(OF), HEADS, 2, PART)))
     torch.manual_seed(0)
     query = torch.zeros(len(OF), HEADS, 500, PART)  # every weight is 1/7; those that stay are 1/7 / 0.75
     found = F.scaled_dot_product_attention(query, everything, everything, dropout_p=0.25)
@@ -71,13 +95,14 @@ def test_dropout_leaves_out_weights_of_context_and_own_alike() -> None:
 
 
 def test_whoever_does_anything_else_is_handed_a_tensor_with_copies() -> None:
-    key, _, (contexts, _, own, _) = shared(HEADS, 2)
+    owners = Owners(torch.tensor(OF), 4)
+    key, _, (contexts, _, own, _) = shared(HEADS, 2, owners)
     expected = torch.cat([contexts[torch.tensor(OF)], own], 2)
     assert key.shape == expected.shape
     assert (key.dtype, key.device, key.dim(), key.size(2), len(key)) == (torch.float64, own.device, 4, 7, len(OF))
-    assert not key.owners.copied
+    assert not owners.copied
     assert torch.equal(key.transpose(2, 3), expected.transpose(2, 3))
-    assert key.owners.copied
+    assert owners.copied
     query = numbers(len(OF), HEADS, 7, PART)
     torch.testing.assert_close(query @ key.transpose(2, 3), query @ expected.transpose(2, 3))
     causal = F.scaled_dot_product_attention(query, key, key, is_causal=True)
