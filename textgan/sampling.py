@@ -20,8 +20,8 @@ from textgan.data.spec import NONE, TextSpec
 from textgan.errors import UserError
 
 State = Any
-"""A tensor or a nest of tensors, each with one row a sentence. What has the methods of `textgan.networks.key_cache.KeyCache`
-that give other rows (some, several times, joined, with room) counts as one."""
+"""A tensor or a nest of tensors, each with one row a sentence. What gives other rows (some, several times, joined, with
+room) by the methods of `textgan.networks.key_cache.KeyCache` counts as one."""
 
 FINISHED = 1 / 8
 """Share of rows that have ended at which they leave a batch whose states are costly to take apart."""
