@@ -1,7 +1,8 @@
-"""How threads wait: asleep where others want the cores."""
+"""How many threads there are, and how they wait: no more than there is time for, asleep where others want the cores."""
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -62,6 +63,81 @@ def test_nothing_is_done_where_it_cannot_be_known(environment: pytest.MonkeyPatc
     environment.setattr(openmp, "RUNNING", tmp_path / "not there")
     openmp.wait_as_cores_allow()
     assert "OMP_WAIT_POLICY" not in os.environ
+
+
+@pytest.fixture
+def groups(tmp_path: Path) -> Path:
+    """Control groups: version 2 of one process, a, in a group of its own, in another; version 1 of another, b."""
+    limits = {
+        "cpu.max": "max 100000\n",
+        "pods/cpu.max": "350000 100000\n",
+        "pods/a/cpu.max": "800000 100000\n",
+        "cpu/cpu.cfs_quota_us": "-1\n",
+        "cpu/cpu.cfs_period_us": "100000\n",
+        "cpu/b/cpu.cfs_quota_us": "25000\n",
+        "cpu/b/cpu.cfs_period_us": "50000\n",
+        "odd/cpu.max": "of another kind\n",
+    }
+    for name, text in limits.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("group", "seconds"),
+    [
+        ("0::/\n", math.inf),
+        ("0::/pods\n", 3.5),
+        ("0::/pods/a\n", 3.5),  # a group has no more than the one it is in
+        ("0::/gone\n", math.inf),
+        ("0::/odd\n", math.inf),
+        ("3:cpuset:/b\n2:cpu,cpuacct:/b\n0::/\n", 0.5),
+        ("2:memory:/b\n1:cpu:/\n", math.inf),
+        ("1:cpu:/b\n0::/pods/a:b\n", 0.5),
+    ],
+)
+def test_a_process_may_use_what_its_groups_allow(group: str, seconds: float, groups: Path) -> None:
+    (groups / "group").write_text(group)
+    assert openmp.time_allowed(groups / "group", groups) == seconds
+    assert openmp.time_allowed(groups / "no such file", groups) == math.inf
+
+
+@pytest.fixture
+def eight(environment: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Eight cores, and nothing said about threads."""
+    environment.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    environment.setattr(openmp, "wait_as_cores_allow", lambda: None)
+    environment.delenv("OMP_NUM_THREADS")
+    environment.setenv(openmp.OURS, "")
+    environment.delenv(openmp.OURS)
+    return environment
+
+
+@pytest.mark.parametrize(
+    ("allowed", "threads", "of_three"),
+    [(3.5, "3", 1), (6.0, "6", 2), (0.5, "1", 1), (math.inf, None, 8), (8.0, None, 8)],
+)
+def test_there_are_as_many_threads_as_there_is_time_for(
+    allowed: float, threads: str | None, of_three: int, eight: pytest.MonkeyPatch
+) -> None:
+    eight.setattr(openmp, "time_allowed", lambda: allowed)
+    openmp.settle_threads()
+    assert os.environ.get("OMP_NUM_THREADS") == threads
+    assert openmp.threads() == int(threads or 8)
+    assert openmp.cores() == int(threads or 8)
+    assert openmp.share_threads(3) == of_three  # without a limit that is left to others
+    assert os.environ.get("OMP_NUM_THREADS") == (threads and str(of_three))
+    openmp.settle_threads()  # as in a process that was started
+    assert openmp.share_threads(3) == of_three
+
+
+def test_there_are_as_many_threads_as_the_user_has_said(eight: pytest.MonkeyPatch) -> None:
+    eight.setattr(openmp, "time_allowed", lambda: 3.5)
+    eight.setenv("OMP_NUM_THREADS", "6")
+    openmp.settle_threads()
+    assert openmp.share_threads(3) == 6
+    assert os.environ["OMP_NUM_THREADS"] == "6"
 
 
 @pytest.mark.parametrize(("asked", "wanted"), [("3", 3), ("4,2", 4)])

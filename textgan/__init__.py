@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textgan.errors import UserError
-from textgan.openmp import wait_as_cores_allow
+from textgan.openmp import settle_threads
 
 if TYPE_CHECKING:
     from textgan.model import Model
 
-wait_as_cores_allow()
+settle_threads()
 
 __version__ = "0.1.0"
 __all__ = ["UserError", "__version__", "export", "load", "train"]

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from textgan.collapse import Collapsed
+from textgan.openmp import cores
 from textgan.signals import SignalFlag
 
 
@@ -62,7 +63,7 @@ def play(todo: Sequence[Job], at_once: int) -> list[Job]:
     running: dict[subprocess.Popen[bytes], tuple[Job, float]] = {}
     failed: list[Job] = []
     count = len(waiting)
-    threads = str(max(1, (os.cpu_count() or 1) // at_once))
+    threads = str(max(1, cores() // at_once))
     with SignalFlag() as signals:
         try:
             while (waiting or running) and signals.received is None:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from textgan.errors import UserError
+from textgan.openmp import share_threads
 
 Result = TypeVar("Result")
 Call = Callable[..., Any]
@@ -110,6 +111,7 @@ class Several:
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
         strategy = DDPStrategy(find_unused_parameters=True, broadcast_buffers=False, timeout=PATIENCE)
         kind = device if device != "auto" else "cuda" if torch.cuda.device_count() >= devices else "cpu"
+        torch.set_num_threads(share_threads(devices))
         self._fabric = Fabric(accelerator=kind, devices=devices, num_nodes=nodes, strategy=strategy)
         self._fabric.launch()
         self.rank, self.size, self.device = self._fabric.global_rank, self._fabric.world_size, self._fabric.device
