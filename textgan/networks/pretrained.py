@@ -3,8 +3,8 @@
 What is read once per context and what is a row's own are kept apart. A decoder-only model's *prefix* is the begin mark
 and the context; an encoder-decoder's is its start mark, and its encoder's output and cross-attention keys belong to the
 context as well. A row of a policy's state has the number of its context and the keys and values of its own ending
-tokens; each layer is handed the two joined for the moment in which it attends. Tokens of an ending are always read in
-this way, one at a time to draw them and all at once to score them.
+tokens; a layer is handed the two as `SharedRows`, to which it attends without copies of contexts. Tokens of an ending
+are always read in this way, one at a time to draw them and all at once to score them.
 
 Prompts: ``[begin] context`` for a decoder-only model, ``[begin] context end`` for an encoder; then the ending. The
 sentences of a context are joined. A model whose begin mark is not known begins with its end mark.
