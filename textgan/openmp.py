@@ -30,24 +30,26 @@ LOOKS, BETWEEN = 5, 0.01
 
 def settle_threads() -> None:
     """Have as many threads as there is time for, and let them wait as cores allow. What the user has set holds."""
-    if "OMP_NUM_THREADS" not in os.environ and cores() < threads():
-        os.environ[OURS] = os.environ["OMP_NUM_THREADS"] = str(cores())
+    found = cores()
+    if "OMP_NUM_THREADS" not in os.environ and found < processors():
+        os.environ[OURS] = os.environ["OMP_NUM_THREADS"] = str(found)
     wait_as_cores_allow()
 
 
-def share_threads(processes: int) -> int:
-    """Threads for each of so many processes of this machine that this one is going to start, unless the user has said.
+def share_threads(processes: int) -> int | None:
+    """Divides what `settle_threads` has found among so many processes of this machine, of which this one is the first.
 
-    Where time is not limited, nothing is said here.
+    None where the user has said how many threads there are, or where time is not limited: nothing is changed then.
     """
-    if os.environ.get(OURS) == os.environ.get("OMP_NUM_THREADS", ""):
-        os.environ["OMP_NUM_THREADS"] = str(max(1, cores() // processes))
+    if os.environ.get(OURS, "") != os.environ.get("OMP_NUM_THREADS"):
+        return None
+    os.environ["OMP_NUM_THREADS"] = str(max(1, cores() // processes))
     return threads()
 
 
 def cores() -> int:
     """Cores that this process may keep busy."""
-    return max(1, int(min(_processors(), time_allowed())))
+    return max(1, int(min(processors(), time_allowed())))
 
 
 def time_allowed(group: Path = GROUP, limits: Path = LIMITS) -> float:
@@ -108,8 +110,9 @@ def cores_are_free(load: str, cores: int, wanted: int) -> bool:
 def threads() -> int:
     """Threads that torch is going to compute with."""
     asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-    return int(asked) if asked.isdecimal() else _processors()
+    return int(asked) if asked.isdecimal() else processors()
 
 
-def _processors() -> int:
+def processors() -> int:
+    """Cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

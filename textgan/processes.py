@@ -111,7 +111,8 @@ class Several:
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
         strategy = DDPStrategy(find_unused_parameters=True, broadcast_buffers=False, timeout=PATIENCE)
         kind = device if device != "auto" else "cuda" if torch.cuda.device_count() >= devices else "cpu"
-        torch.set_num_threads(share_threads(devices))
+        if threads := share_threads(devices):
+            torch.set_num_threads(threads)
         self._fabric = Fabric(accelerator=kind, devices=devices, num_nodes=nodes, strategy=strategy)
         self._fabric.launch()
         self.rank, self.size, self.device = self._fabric.global_rank, self._fabric.world_size, self._fabric.device

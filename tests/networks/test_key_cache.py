@@ -191,6 +191,7 @@ def test_forks_in_another_order_are_copies() -> None:
     a, b = [token(1)], [token(2)]
     joined = read(empty(1), a).repeat_interleave(2, 0).joined(read(empty(2), b).repeat_interleave(1, 0), 4)
     rows = torch.tensor([3, 0])
+    assert isinstance(joined[rows], KeyCache)
     assert_holds(joined[rows], [(k[rows], v[rows]) for k, v in stacked(several_times(a, 2), b)])
 
 

@@ -189,10 +189,11 @@ class ForkedCache:
         if (of.diff() < 0).any():
             return self.copied()[rows]
         forks = []
-        for number, (fork, end) in enumerate(zip(self.forks, ends.tolist(), strict=True)):
-            some = chosen[of == number] - (end - len(fork.since))
+        counts = torch.bincount(of, minlength=len(self.forks)).tolist()
+        for fork, end, some in zip(self.forks, ends.tolist(), chosen.split(counts), strict=True):
             if len(some) or not len(chosen):
-                forks.append(Fork(fork.owners[some], fork.before, fork.since[some]))
+                mine = some - (end - len(fork.since))
+                forks.append(Fork(fork.owners[mine], fork.before, fork.since[mine]))
         return ForkedCache(*forks)
 
     def repeat_interleave(self, copies: int, dim: int) -> Kept:
